@@ -1,0 +1,227 @@
+"""The vocabulary between the box and things: topics, payloads, and nothing about guests.
+
+Every payload is one JSON object of at most `PAYLOAD_BYTES_MAX` bytes. A device publishes below
+`np/<device>/up/` and reads below `np/<device>/down/`; `docs/bus.md` has the contract with examples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+# 16 KiB: the largest payload of ours (100 denied keys, 1.5 kB; a firmware note) with room to spare.
+PAYLOAD_BYTES_MAX = 16_384
+TOPIC_ROOT = "np"
+
+
+class Outcome(StrEnum):
+    """What became of an effect outside the box (DESIGN law 3)."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+class DeviceKind(StrEnum):
+    """Device words of DESIGN section 7."""
+
+    LOCK = "lock"
+    THERMOSTAT = "thermostat"
+    LEAK = "leak"
+    METER = "meter"
+    SWITCH = "switch"
+    LIGHT = "light"
+    VALVE = "valve"
+
+
+class LockRefusal(StrEnum):
+    """Why a lock said no, in the order in which it looks (ble.md 2.9)."""
+
+    BUSY = "busy"
+    RATE_LIMITED = "rate_limited"
+    BAD_FRAME = "bad_frame"
+    UNKNOWN_ISSUER = "unknown_issuer"
+    BAD_SIGNATURE = "bad_signature"
+    WRONG_DOOR = "wrong_door"
+    DENIED = "denied"
+    SUPERSEDED = "superseded"
+    NO_TIME = "no_time"
+    NOT_YET = "not_yet"
+    EXPIRED = "expired"
+    WRONG_PIN = "wrong_pin"
+    PRIVACY = "privacy"
+    JAMMED = "jammed"
+
+
+class Verb(StrEnum):
+    """What the box may ask of a device."""
+
+    UNLOCK = "unlock"
+    LOCK = "lock"
+    READ = "read"
+    PUT_PIN = "put_pin"
+    CLEAR_PIN = "clear_pin"
+    DENY = "deny"  # denylist entries and a minimum generation
+    SET_CLOCK = "set_clock"
+    SET_POINT = "set_point"
+    BLINK = "blink"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One command to one device, on `np/<device>/down/command`, QoS 1, never retained.
+
+    `id` makes a repeat harmless: a device answers a known id again and moves nothing.
+    `expires_at_ms` (UTC) is checked by the device: a late order is refused as EXPIRED.
+    `credential` is a COSE_Sign1 CWT (base64 by JSON) that the lock verifies by itself.
+    """
+
+    id: str
+    verb: Verb
+    expires_at_ms: int
+    reply_topic: str
+    credential: bytes | None = None
+    slot: int | None = None
+    pin_sealed: bytes | None = None  # AES-256-GCM under the device's own secret: nonce || box
+    valid_from_s: int | None = None
+    valid_until_s: int | None = None
+    generation: int | None = None
+    denied: tuple[bytes, ...] = ()  # `cti` values
+    set_point_c10: int | None = None  # tenths of a degree Celsius
+    eco: bool | None = None
+    wall_ms: int | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAnswer:
+    """What the device says of one order, on the order's reply topic, QoS 1."""
+
+    id: str
+    outcome: Outcome
+    refusal: LockRefusal | None = None
+    repeated: bool = False
+    seq: int | None = None  # the device's own event number, where the act made one
+    wall_ms: int | None = None
+    traceparent: str | None = None
+
+
+class EventKind(StrEnum):
+    """What a device may report as having happened."""
+
+    UNLOCKED = "unlocked"
+    LOCKED = "locked"
+    REFUSED = "refused"
+    DOOR_OPENED = "door_opened"
+    DOOR_CLOSED = "door_closed"
+    JAMMED = "jammed"
+    TAMPER = "tamper"
+    BATTERY_LOW = "battery_low"
+    LEAK = "leak"
+    LEAK_CLEARED = "leak_cleared"
+    SET_POINT_CHANGED = "set_point_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEvent:
+    """Something that happened at a device, on `np/<device>/up/event`, QoS 1.
+
+    `seq` is the device's own number, rising by one for ever: a repeat is dropped by (device, seq).
+    `order_id` names the order that caused it; `cti` (hex) the credential, `slot` the PIN.
+    """
+
+    seq: int
+    kind: EventKind
+    wall_ms: int
+    uncertainty_ms: int = 0
+    order_id: str | None = None
+    cti: str | None = None
+    slot: int | None = None
+    refusal: LockRefusal | None = None
+    generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockState:
+    """Retained on `np/<device>/up/state`; re-published by the lock after every connect."""
+
+    bolt: str  # "locked" | "unlocked" | "jammed" | "unknown"
+    battery_pct: int
+    seq: int  # number of the last event
+    generation: int  # highest generation that has opened it
+    wall_ms: int
+    uncertainty_ms: int = 0
+    ajar: bool = False
+    firmware: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThermostatState:
+    """Retained on `np/<device>/up/state`."""
+
+    set_point_c10: int
+    measured_c10: int
+    eco: bool
+    heating: bool
+    wall_ms: int
+    battery_pct: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakState:
+    """Retained on `np/<device>/up/state`."""
+
+    wet: bool
+    wall_ms: int
+    battery_pct: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """Retained on `np/<device>/up/online`; `false` is the device's last will."""
+
+    online: bool
+
+
+def command_topic(device: str) -> str:
+    """Where the box speaks to a device."""
+    return f"{TOPIC_ROOT}/{device}/down/command"
+
+
+def answer_topic(device: str) -> str:
+    """Where a device answers; it is also the order's reply topic."""
+    return f"{TOPIC_ROOT}/{device}/up/answer"
+
+
+def event_topic(device: str) -> str:
+    """Where a device reports what happened."""
+    return f"{TOPIC_ROOT}/{device}/up/event"
+
+
+def state_topic(device: str) -> str:
+    """Where a device keeps its retained state."""
+    return f"{TOPIC_ROOT}/{device}/up/state"
+
+
+def online_topic(device: str) -> str:
+    """Where a device's presence and last will are kept."""
+    return f"{TOPIC_ROOT}/{device}/up/online"
+
+
+def telemetry_topic(device: str) -> str:
+    """Where a device streams measurements, QoS 0."""
+    return f"{TOPIC_ROOT}/{device}/up/telemetry"
+
+
+def device_of(topic: str) -> str | None:
+    """The device a topic belongs to, or None where the topic is not ours."""
+    parts = topic.split("/")
+    return parts[1] if len(parts) >= 4 and parts[0] == TOPIC_ROOT else None
+
+
+def encode(word: object) -> bytes:
+    """One payload, as UTF-8 JSON."""
+    return msgspec.json.encode(word)
