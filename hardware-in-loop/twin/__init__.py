@@ -1,0 +1,1 @@
+"""A simulated property: locks, thermostats, sensors, clouds and the line, with a journal."""
