@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from appliance.kernel.clock import Clock
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from appliance.kernel.clock import Clock
 
 # Names that would put a secret into the record; a caller who uses one has a bug.
-SECRET_FIELDS: Final = frozenset({"pin", "digits", "credential", "secret", "password", "card_number"})
+SECRET_FIELDS: Final = frozenset(
+    {"pin", "digits", "credential", "secret", "password", "card_number"}
+)
 
 Entry = dict[str, Any]
 

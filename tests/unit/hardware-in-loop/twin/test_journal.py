@@ -36,13 +36,15 @@ def test_several_processes_and_threads_share_one_file_without_tearing(tmp_path: 
         "j = Journal(Path(sys.argv[1]))\n"
         "for n in range(200): j.note('other', n=n, filler='x' * 500)\n"
     )
-    other = subprocess.Popen(  # noqa: S603 - our own interpreter and text
+    other = subprocess.Popen(
         [sys.executable, "-c", code, str(path)],
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'hardware-in-loop'}"},
     )
     journal = Journal(path)
     threads = [
-        threading.Thread(target=lambda: [journal.note("mine", filler="y" * 500) for _ in range(200)])
+        threading.Thread(
+            target=lambda: [journal.note("mine", filler="y" * 500) for _ in range(200)]
+        )
         for _ in range(2)
     ]
     for thread in threads:
