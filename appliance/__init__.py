@@ -1,0 +1,1 @@
+"""The box: one log, the engines that write it, the web that asks them."""

@@ -1,0 +1,1 @@
+"""The seam between the box and things: words, client, broker."""

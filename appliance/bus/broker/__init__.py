@@ -1,0 +1,1 @@
+"""The embedded MQTT broker behind our own admission."""

@@ -1,0 +1,1 @@
+"""One room per subject of the hotel, each with the same furniture."""

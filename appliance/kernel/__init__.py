@@ -1,0 +1,1 @@
+"""The floor of every role: log, messages, clock, tasks, settings, secrets."""

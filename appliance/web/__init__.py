@@ -1,0 +1,1 @@
+"""What people reach over HTTP: the API, sessions, limits, pages."""

@@ -1,0 +1,1 @@
+"""Bytes and device words, one process per radio; none has heard of a guest."""

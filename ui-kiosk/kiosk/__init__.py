@@ -1,0 +1,1 @@
+"""The front desk in a terminal, over the API only."""
