@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 
-
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
@@ -126,12 +125,3 @@ def connect(path: Path) -> sqlite3.Connection:
             )
             raise VaultError(msg)
     return connection
-
-
-def sync_directory(folder: Path) -> None:
-    """Make a new or renamed file's name durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from appliance.kernel.durable import sync_directory
 from appliance.kernel.keysdb import (
     ERASED,
     KEY_BYTES,
@@ -29,11 +30,10 @@ from appliance.kernel.keysdb import (
     committing,
     connect,
     master_id,
-    sync_directory,
     unwrap,
     wrap,
 )
-from appliance.kernel.sealed import Sealed, Unsealed, seal_later, text_of
+from appliance.kernel.sealed import Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,13 +45,10 @@ __all__ = [
     "MasterKeys",
     "Sealed",
     "TamperedError",
-    "Unsealed",
     "Vault",
     "VaultError",
     "WrongMasterError",
     "open_vault",
-    "seal_later",
-    "text_of",
 ]
 
 # A house of 500 rooms has about 1,000 people in house and as many due; the rest is history.
@@ -132,14 +129,20 @@ class Vault:
         self._keys_lock = threading.Lock()
         self._forgets = 0  # counts forgets, so that a slow reader cannot put a key back
         self._pending: set[str] = set()
+        self._closed = False
         # Derivations hang on a secret of their own: changing the master changes no PIN or index.
         self._root = self.secret("root", lambda: os.urandom(KEY_BYTES))
         self._purposes: OrderedDict[str, bytes] = OrderedDict()
 
     def close(self) -> None:
-        """Let go of the file. Keys not yet committed are dropped."""
-        with self._writing, self._reading:
+        """Let go of the file. Keys not yet committed are dropped. Closing twice is fine."""
+        with self._writing:
+            if self._closed:
+                return
+            self._closed = True
             self.drop_new_keys()
+            self.scrub()
+        with self._writing, self._reading:
             self._reader.close()
             self._writer.close()
 

@@ -1,0 +1,152 @@
+"""Promises of the box's own secrets: private files, sentences that cure, a safe change of key."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from appliance.kernel import secrets, vault
+from appliance.kernel.secrets import (
+    CREDENTIAL,
+    change_master,
+    issuer_key,
+    load_masters,
+    make_master,
+    read_private,
+    settle_master,
+    token_secret,
+)
+from appliance.kernel.vault import Vault, VaultError, open_vault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+    from typing import Any
+
+AAD = b"place"
+
+
+@pytest.fixture
+def key_path(tmp_path: Path) -> Path:
+    path = tmp_path / "master.key"
+    make_master(path)
+    return path
+
+
+def _open(tmp_path: Path, key_path: Path) -> Vault:
+    opened = open_vault(tmp_path / "keys.db", load_masters(key_path, {}))
+    settle_master(key_path)
+    return opened
+
+
+def test_the_master_key_file_is_made_once_and_private(key_path: Path) -> None:
+    assert key_path.stat().st_mode & 0o777 == 0o600
+    before = load_masters(key_path, {})
+    with pytest.raises(VaultError, match="already holds a master key"):
+        make_master(key_path)
+    assert load_masters(key_path, {}) == before
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_a_secret_others_can_read_is_refused_with_the_cure(key_path: Path, mode: int) -> None:
+    key_path.chmod(mode)
+    with pytest.raises(VaultError, match=f"chmod 600 {key_path}"):
+        load_masters(key_path, {})
+    with pytest.raises(VaultError, match="chmod 600"):
+        read_private(key_path)
+
+
+def test_a_missing_or_foreign_key_file_is_answered_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(VaultError, match="nightporter init"):
+        load_masters(tmp_path / "none", {})
+    for content in (
+        b"",
+        b"hello\n",
+        b"nightporter master key 1\n",
+        b"nightporter master key 1\n!\n",
+    ):
+        (tmp_path / "bad").write_bytes(content)
+        (tmp_path / "bad").chmod(0o600)
+        with pytest.raises(VaultError, match="not a master key file"):
+            load_masters(tmp_path / "bad", {})
+
+
+def test_the_systemd_credential_wins_over_the_file(tmp_path: Path, key_path: Path) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    masters = make_master(folder / CREDENTIAL)
+    environment = {"CREDENTIALS_DIRECTORY": str(folder)}
+    assert load_masters(key_path, environment) == masters
+    (folder / CREDENTIAL).unlink()
+    assert load_masters(key_path, environment) == load_masters(key_path, {})
+
+
+def test_signing_keys_are_made_once_and_survive_a_change_of_master(
+    tmp_path: Path, key_path: Path
+) -> None:
+    with closing(_open(tmp_path, key_path)) as first:
+        issuer = issuer_key(first)
+        token = token_secret(first)
+        change_master(first, key_path)
+    assert isinstance(issuer.curve, ec.SECP256R1)
+    with closing(_open(tmp_path, key_path)) as second:
+        assert issuer_key(second).private_numbers() == issuer.private_numbers()
+        assert token_secret(second) == token
+
+
+def test_after_a_change_the_old_master_is_gone_from_disk(tmp_path: Path, key_path: Path) -> None:
+    old = key_path.read_bytes().split(b"\n")[1]
+    with closing(_open(tmp_path, key_path)) as opened:
+        change_master(opened, key_path)
+    assert load_masters(key_path, {}).previous is None
+    assert old not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_cut_at_any_line_of_a_change_of_master_leaves_a_box_that_opens(
+    tmp_path: Path, key_path: Path
+) -> None:
+    with closing(_open(tmp_path, key_path)) as opened:
+        sealed = opened.seal("p1", "Ortega", AAD)
+        opened.commit_new_keys()
+        pin = opened.derive("pin", "s1")
+    cuts = 0
+    masters = {load_masters(key_path, {}).current}
+    while _change_and_die(tmp_path, key_path, line=cuts):
+        cuts += 1
+        with closing(_open(tmp_path, key_path)) as opened:
+            assert opened.open(sealed, AAD) == "Ortega"
+            assert opened.derive("pin", "s1") == pin
+        found = load_masters(key_path, {})
+        assert found.previous is None
+        masters.add(found.current)
+    assert cuts > 40
+    assert len(masters) > 10  # some cuts kept the old key, the others finished the change
+
+
+def _change_and_die(tmp_path: Path, key_path: Path, *, line: int) -> bool:
+    """Change the master in a child that dies before its n-th line; False: it reached the end."""
+    child = os.fork()
+    if child == 0:
+        opened = open_vault(tmp_path / "keys.db", load_masters(key_path, {}))
+        left = line
+        ours = {secrets.__file__, vault.__file__}
+
+        def die(frame: FrameType, event: str, _: Any) -> Any:
+            nonlocal left
+            if frame.f_code.co_filename not in ours:
+                return None
+            if event == "line":
+                if left == 0:
+                    os._exit(9)
+                left -= 1
+            return die
+
+        sys.settrace(die)
+        change_master(opened, key_path)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
