@@ -1,0 +1,34 @@
+"""Parts of the system that some tests need: a skip that says the cure, a failure where CI=true."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+# The program a test starts, and the Debian package that brings it.
+PACKAGE_OF = {"chromium": "chromium", "mosquitto": "mosquitto"}
+# Debian keeps daemons out of an ordinary person's PATH.
+DAEMON_FOLDERS = ("/usr/sbin", "/usr/local/sbin")
+
+
+def in_ci() -> bool:
+    """Whether a missing part is a failure rather than a skip."""
+    return os.environ.get("CI") == "true"
+
+
+def needs(program: str) -> Path:
+    """The program's path. Skips the test with the line that installs it; fails where CI=true."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *DAEMON_FOLDERS])
+    found = shutil.which(program, path=path)
+    if found is not None:
+        return Path(found)
+    reason = (
+        f"{program} is not installed. "
+        f"Cure: sudo apt-get install --no-install-recommends {PACKAGE_OF[program]}"
+    )
+    if in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
