@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support.needs import in_ci
 
 ROOT = Path(__file__).parents[2]
