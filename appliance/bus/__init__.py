@@ -1,1 +1,1 @@
-"""The seam between the box and things: words, client, broker."""
+"""The seam between the box and things: words, client, requests, and the broker behind our door."""

@@ -1,1 +1,1 @@
-"""The embedded MQTT broker behind our own admission."""
+"""The embedded broker: admission in front, permissions for every message, amqtt behind."""
