@@ -1,1 +1,1 @@
-"""One room per subject of the hotel, each with the same furniture."""
+"""The engines of the house: one room each, the same furniture in every room."""

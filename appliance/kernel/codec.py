@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from appliance.kernel.messages import Command, Event, command_of, event_of
-from appliance.kernel.vault import Sealed, Vault
+from appliance.kernel.sealed import Sealed, Unsealed, text_of
+from appliance.kernel.vault import Vault
 
 Upcaster = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 """(body of the old form) -> (kind of the next form, its body)."""
@@ -106,21 +107,31 @@ def seal(event: Event, vault: Vault) -> Event:
     names = sealed_fields(type(event))
     if not names:
         return event
-    changes = {}
+    changes: dict[str, Any] = {}
     for name in names:
-        value, aad = getattr(event, name), f"{event.kind}:{name}"
+        value, aad = getattr(event, name), _place(event, name)
         if isinstance(value, tuple):
-            changes[name] = tuple(vault.seal_now(entry, aad) for entry in value)
+            changes[name] = tuple(_boxed(entry, aad, vault) for entry in value)
         elif value is not None:
-            changes[name] = vault.seal_now(value, aad)
+            changes[name] = _boxed(value, aad, vault)
     return dataclasses.replace(event, **changes)
+
+
+def _place(event: Event, field: str) -> bytes:
+    return f"{event.kind}:{field}".encode()
+
+
+def _boxed(value: Sealed, aad: bytes, vault: Vault) -> Sealed:
+    if isinstance(value, Unsealed):
+        return vault.seal(value.subject, text_of(value), aad)
+    return value
 
 
 def opened(event: Event, vault: Vault) -> dict[str, Any]:
     """The fact as plain fields with personal text readable; None where it was forgotten."""
     fields: dict[str, Any] = msgspec.to_builtins(event)
     for name in sealed_fields(type(event)):
-        value, aad = getattr(event, name), f"{event.kind}:{name}"
+        value, aad = getattr(event, name), _place(event, name)
         if isinstance(value, tuple):
             fields[name] = [vault.open(entry, aad) for entry in value]
         elif value is not None:

@@ -1,0 +1,1 @@
+"""The calendar engine: who holds which room-night."""

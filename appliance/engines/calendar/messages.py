@@ -1,0 +1,147 @@
+"""The words of the calendar: who holds which room-night; half-open, one holder for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import ClassVar
+
+from appliance.kernel.messages import Admission, Command, Event, Role, asked, fact
+
+KEEPERS = frozenset({Role.FRONT_DESK, Role.MANAGER, Role.ADMIN, Role.SERVICE, Role.GUEST})
+
+
+class Refusal(StrEnum):
+    """Why nothing is held."""
+
+    SOLD_OUT = "sold_out"
+    ROOM_TAKEN = "room_taken"
+    ALLOTMENT_SPENT = "allotment_spent"
+    UNKNOWN_ROOM_TYPE = "unknown_room_type"
+    UNKNOWN_RESOURCE = "unknown_resource"
+    BAD_DATES = "bad_dates"
+    NOT_HELD = "not_held"
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldNights(Command):
+    """Hold one room of a type for [start, end) for a holder; replaces what it held before.
+
+    `confirmed` (the PMS sold it) is never refused: it may overbook, and says so. What the box
+    sells itself is unconfirmed until the PMS knows it, and counts against the offline allotment.
+    """
+
+    name: ClassVar[str] = "calendar.hold_nights"
+    roles: ClassVar[frozenset[Role]] = KEEPERS
+    holder_id: str
+    room_type_id: str
+    start: date
+    end: date
+    confirmed: bool
+    beyond_allotment: bool = False  # a manager's word
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimResource(Command):
+    """Claim a named resource ("room:204") for [start, end); exactly one holder per night."""
+
+    name: ClassVar[str] = "calendar.claim"
+    roles: ClassVar[frozenset[Role]] = KEEPERS
+    resource: str
+    holder_id: str
+    start: date
+    end: date
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseResource(Command):
+    """Let go of what a holder claimed of a resource from a date on."""
+
+    name: ClassVar[str] = "calendar.release"
+    roles: ClassVar[frozenset[Role]] = KEEPERS
+    resource: str
+    holder_id: str
+    start: date
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseHolder(Command):
+    """Let go of everything a holder holds from a date on (None: all of it)."""
+
+    name: ClassVar[str] = "calendar.release_holder"
+    roles: ClassVar[frozenset[Role]] = KEEPERS
+    holder_id: str
+    start: date | None = None
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmHold(Command):
+    """The PMS knows this sale now: the allotment it used is free again."""
+
+    name: ClassVar[str] = "calendar.confirm_hold"
+    admission: ClassVar[Admission] = Admission.DESK
+    roles: ClassVar[frozenset[Role]] = KEEPERS
+    holder_id: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightsHeld(Event):
+    """A room of a type is held for [start, end). `overbooked` lists nights beyond capacity."""
+
+    kind: ClassVar[str] = "calendar.nights_held.v1"
+    holder_id: str
+    room_type_id: str
+    start: date
+    end: date
+    confirmed: bool
+    overbooked: tuple[date, ...] = ()
+    at_risk: bool = False
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceClaimed(Event):
+    """A resource has its one holder for [start, end)."""
+
+    kind: ClassVar[str] = "calendar.resource_claimed.v1"
+    resource: str
+    holder_id: str
+    start: date
+    end: date
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceReleased(Event):
+    """A holder let go of a resource from a date on."""
+
+    kind: ClassVar[str] = "calendar.resource_released.v1"
+    resource: str
+    holder_id: str
+    start: date
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderReleased(Event):
+    """A holder holds nothing from a date on (None: nothing at all)."""
+
+    kind: ClassVar[str] = "calendar.holder_released.v1"
+    holder_id: str
+    start: date | None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldConfirmed(Event):
+    """A sale of the box is known to the PMS."""
+
+    kind: ClassVar[str] = "calendar.hold_confirmed.v1"
+    holder_id: str

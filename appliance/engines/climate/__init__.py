@@ -1,0 +1,1 @@
+"""The climate engine: thermostats, leaks and eco rules."""

@@ -1,0 +1,1 @@
+"""The concierge engine: what guests ask for."""

@@ -1,0 +1,1 @@
+"""The doors engine: keys, PINs and what happened at every door."""

@@ -1,0 +1,246 @@
+"""The words of doors: keys of any holder, one intent per press, and what the locks said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from appliance.bus.words import EventKind, LockRefusal, Outcome
+from appliance.kernel.messages import Admission, Command, Event, Role, asked, fact
+
+DESK = frozenset({Role.FRONT_DESK, Role.MANAGER, Role.ADMIN})
+OPENERS = DESK | {Role.GUEST, Role.RESIDENT, Role.HOUSEKEEPING, Role.MAINTENANCE, Role.SERVICE}
+BOX = frozenset({Role.SERVICE})
+
+
+class HolderKind(StrEnum):
+    """Whose key it is."""
+
+    STAY = "stay"
+    LEASE = "lease"
+    STAFF = "staff"
+    VENDOR = "vendor"
+
+
+class KeyReason(StrEnum):
+    """Why a key was cut."""
+
+    FIRST = "first"
+    ANOTHER = "another"  # a second key beside the first, same generation
+    LOST = "lost"  # replaces all keys of the holder at this door: next generation
+    MOVED = "moved"
+    EXTENDED = "extended"
+
+
+class Refusal(StrEnum):
+    """Why there is no key, or no press."""
+
+    UNKNOWN_DOOR = "unknown_door"
+    UNKNOWN_HOLDER = "unknown_holder"
+    HOLDER_NOT_IN_HOUSE = "holder_not_in_house"
+    HOLDER_NOT_IN_ROOM = "holder_not_in_room"
+    BAD_WINDOW = "bad_window"
+    NO_KEY = "no_key"
+    KEY_EXPIRED = "key_expired"
+    KEY_NOT_YET = "key_not_yet"
+    NOT_YOURS = "not_yours"
+    UNKNOWN_OPENING = "unknown_opening"
+    ALREADY_SETTLED = "already_settled"
+    SEEN_BEFORE = "seen_before"  # the device's sequence number is not new
+    UNKNOWN_DEVICE = "unknown_device"
+    NO_SLOT = "no_slot"
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutKey(Command):
+    """A key for a holder at one door. Times are UTC seconds; the window is half-open.
+
+    With `valid_until_s` None the window ends at the holder's departure plus the grace. While the
+    clock is unsure the engine shortens it to 4 h and flags it (law 6).
+    """
+
+    name: ClassVar[str] = "doors.cut_key"
+    admission: ClassVar[Admission] = Admission.DESK
+    roles: ClassVar[frozenset[Role]] = DESK | BOX
+    holder_kind: HolderKind
+    holder_id: str
+    door_id: str
+    reason: KeyReason
+    valid_from_s: int | None = None
+    valid_until_s: int | None = None
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeKeys(Command):
+    """Every key of a holder dies, at one door or (None) at all. Nothing to revoke is no error."""
+
+    name: ClassVar[str] = "doors.revoke_keys"
+    roles: ClassVar[frozenset[Role]] = DESK | BOX
+    holder_kind: HolderKind
+    holder_id: str
+    door_id: str | None
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDoor(Command):
+    """One intent to move one bolt once. The opening's id is in the result; its outcome follows."""
+
+    name: ClassVar[str] = "doors.open"
+    admission: ClassVar[Admission] = Admission.DOOR
+    roles: ClassVar[frozenset[Role]] = OPENERS
+    door_id: str
+    holder_kind: HolderKind
+    holder_id: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleOpening(Command):
+    """What is known of an opening. UNKNOWN may be settled later by evidence, never by a resend."""
+
+    name: ClassVar[str] = "doors.settle_opening"
+    admission: ClassVar[Admission] = Admission.DOOR
+    roles: ClassVar[frozenset[Role]] = BOX | DESK
+    opening_id: str
+    door_id: str
+    outcome: Outcome
+    refusal: LockRefusal | None = None
+    evidence: str = ""  # "answer", "late_answer", "event:<seq>", "bolt_state", "deadline", "restart", "person"
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogAccess(Command):
+    """An event of a lock, as its device numbered it; a repeat is refused as SEEN_BEFORE."""
+
+    name: ClassVar[str] = "doors.log_access"
+    admission: ClassVar[Admission] = Admission.DOOR
+    roles: ClassVar[frozenset[Role]] = BOX
+    device_id: str
+    seq: int
+    event: EventKind
+    device_wall_ms: int
+    device_uncertainty_ms: int = 0
+    order_id: str | None = None
+    cti: str | None = None
+    slot: int | None = None
+    refusal: LockRefusal | None = None
+    generation: int | None = None
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteDelivery(Command):
+    """A lock took (or refused) a PIN or a denylist entry."""
+
+    name: ClassVar[str] = "doors.note_delivery"
+    admission: ClassVar[Admission] = Admission.DESK
+    roles: ClassVar[frozenset[Role]] = BOX
+    door_id: str
+    key_id: str
+    what: str  # "pin_put", "pin_cleared", "denied"
+    outcome: Outcome
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCut(Event):
+    """A key exists. Its credential and its PIN are derived from this again, never stored."""
+
+    kind: ClassVar[str] = "doors.key_cut.v1"
+    key_id: str
+    holder_kind: HolderKind
+    holder_id: str
+    door_id: str
+    generation: int
+    valid_from_s: int
+    valid_until_s: int
+    reason: KeyReason
+    cti: str  # 8 bytes, hex
+    slot: int
+    clock_unsure: bool = False
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRevoked(Event):
+    """A key is dead for the box; the lock learns it by the next key, a denylist or expiry."""
+
+    kind: ClassVar[str] = "doors.key_revoked.v1"
+    key_id: str
+    holder_kind: HolderKind
+    holder_id: str
+    door_id: str
+    generation: int
+    cti: str
+    slot: int
+    reason: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAsked(Event):
+    """The intent, on disk before the first byte leaves. `expires_at_ms` travels with the order."""
+
+    kind: ClassVar[str] = "doors.open_asked.v1"
+    opening_id: str
+    door_id: str
+    device_id: str
+    door_number: int
+    key_id: str
+    holder_kind: HolderKind
+    holder_id: str
+    generation: int
+    expires_at_ms: int
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSettled(Event):
+    """What became of an opening; UNKNOWN may be followed by a better one, with its evidence."""
+
+    kind: ClassVar[str] = "doors.open_settled.v1"
+    opening_id: str
+    door_id: str
+    outcome: Outcome
+    refusal: LockRefusal | None
+    evidence: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessLogged(Event):
+    """What a lock says happened, from any path, once per device and number."""
+
+    kind: ClassVar[str] = "doors.access_logged.v1"
+    door_id: str
+    device_id: str
+    seq: int
+    event: EventKind
+    device_wall_ms: int
+    device_uncertainty_ms: int
+    order_id: str | None
+    cti: str | None
+    slot: int | None
+    refusal: LockRefusal | None
+    generation: int | None
+    key_id: str | None  # whose key it was, where we know
+    holder_id: str | None
+    missed: int = 0  # numbers between the last one and this one that never arrived
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryNoted(Event):
+    """A lock took or refused a PIN or a denylist entry."""
+
+    kind: ClassVar[str] = "doors.delivery_noted.v1"
+    door_id: str
+    key_id: str
+    what: str
+    outcome: Outcome

@@ -1,0 +1,1 @@
+"""The housekeeping engine: whether a room is ready."""

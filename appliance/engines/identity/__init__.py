@@ -1,0 +1,1 @@
+"""The identity engine: people, staff, sessions and who may do what."""

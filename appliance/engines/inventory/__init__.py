@@ -1,0 +1,1 @@
+"""The inventory engine: what exists: property, rooms, doors, devices."""

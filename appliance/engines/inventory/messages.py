@@ -1,0 +1,190 @@
+"""The words of inventory: account > property > building > room, with its doors and devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from appliance.bus.words import DeviceKind
+from appliance.kernel.messages import Admission, Command, Event, Role, asked, fact
+
+SET_UP = frozenset({Role.INSTALLER, Role.ADMIN, Role.MANAGER, Role.SERVICE})
+
+
+class Refusal(StrEnum):
+    """Why the inventory stays as it is."""
+
+    EXISTS = "exists"
+    UNKNOWN_PROPERTY = "unknown_property"
+    UNKNOWN_BUILDING = "unknown_building"
+    UNKNOWN_ROOM_TYPE = "unknown_room_type"
+    UNKNOWN_ROOM = "unknown_room"
+    UNKNOWN_DEVICE = "unknown_device"
+    NUMBER_TAKEN = "number_taken"
+    BAD_TIME_ZONE = "bad_time_zone"
+    BAD_CURRENCY = "bad_currency"
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUpProperty(Command):
+    """Say which property this box serves; once. Times are local, "HH:MM"."""
+
+    name: ClassVar[str] = "inventory.set_up_property"
+    admission: ClassVar[Admission] = Admission.DESK
+    roles: ClassVar[frozenset[Role]] = SET_UP
+    account_id: str
+    property_id: str
+    title: str
+    time_zone: str
+    currency: str
+    check_in_from: str = "15:00"
+    check_out_until: str = "11:00"
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddBuilding(Command):
+    """A building of the property."""
+
+    name: ClassVar[str] = "inventory.add_building"
+    roles: ClassVar[frozenset[Role]] = SET_UP
+    building_id: str
+    title: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRoomType(Command):
+    """What is sold. `offline_allotment` is how many per night the box may sell unconfirmed."""
+
+    name: ClassVar[str] = "inventory.add_room_type"
+    roles: ClassVar[frozenset[Role]] = SET_UP
+    room_type_id: str
+    title: str
+    sleeps: int
+    rate_minor: int
+    offline_allotment: int
+    upstream_id: str | None = None
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRoom(Command):
+    """A room of one type in one building."""
+
+    name: ClassVar[str] = "inventory.add_room"
+    roles: ClassVar[frozenset[Role]] = SET_UP
+    room_id: str
+    building_id: str
+    room_type_id: str
+    number: str
+    floor: int = 0
+    upstream_id: str | None = None
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddDevice(Command):
+    """A thing on the bus and where it is."""
+
+    name: ClassVar[str] = "inventory.add_device"
+    roles: ClassVar[frozenset[Role]] = SET_UP
+    device_id: str
+    kind: DeviceKind
+    room_id: str | None = None
+    vendor: str = ""
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddDoor(Command):
+    """A door with its lock. `number` is what credentials name it by (uint32, unique)."""
+
+    name: ClassVar[str] = "inventory.add_door"
+    roles: ClassVar[frozenset[Role]] = SET_UP
+    door_id: str
+    number: int
+    title: str
+    device_id: str
+    room_id: str | None = None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PropertySetUp(Event):
+    """This box serves this property."""
+
+    kind: ClassVar[str] = "inventory.property_set_up.v1"
+    account_id: str
+    property_id: str
+    title: str
+    time_zone: str
+    currency: str
+    check_in_from: str
+    check_out_until: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildingAdded(Event):
+    """A building exists."""
+
+    kind: ClassVar[str] = "inventory.building_added.v1"
+    building_id: str
+    title: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomTypeAdded(Event):
+    """A room type is sold here."""
+
+    kind: ClassVar[str] = "inventory.room_type_added.v1"
+    room_type_id: str
+    title: str
+    sleeps: int
+    rate_minor: int
+    currency: str
+    offline_allotment: int
+    upstream_id: str | None = None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomAdded(Event):
+    """A room exists."""
+
+    kind: ClassVar[str] = "inventory.room_added.v1"
+    room_id: str
+    building_id: str
+    room_type_id: str
+    number: str
+    floor: int
+    upstream_id: str | None = None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAdded(Event):
+    """A thing is on the bus."""
+
+    kind: ClassVar[str] = "inventory.device_added.v1"
+    device_id: str
+    device_kind: DeviceKind
+    room_id: str | None
+    vendor: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorAdded(Event):
+    """A door exists and has a lock."""
+
+    kind: ClassVar[str] = "inventory.door_added.v1"
+    door_id: str
+    number: int
+    title: str
+    device_id: str
+    room_id: str | None

@@ -1,0 +1,1 @@
+"""The payments engine: intents, folios and deposits."""

@@ -1,0 +1,1 @@
+"""The pricing engine: what a night costs."""

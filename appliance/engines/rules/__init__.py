@@ -1,0 +1,1 @@
+"""The rules engine: live settings as logged facts."""

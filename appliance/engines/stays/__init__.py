@@ -1,0 +1,1 @@
+"""The stays engine: the life of a reservation."""

@@ -1,0 +1,492 @@
+"""The words of stays: a reservation from booked to departed, and what two masters disagree on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import ClassVar
+
+from appliance.kernel.messages import Admission, Command, Event, Role, asked, fact
+from appliance.kernel.sealed import Sealed
+
+DESK = frozenset({Role.FRONT_DESK, Role.MANAGER, Role.ADMIN})
+DESK_AND_SYNC = DESK | {Role.SERVICE}
+MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
+
+
+class StayState(StrEnum):
+    """The one state a stay is in. `CONFIRMED` covers due: due is a matter of the business date."""
+
+    CONFIRMED = "confirmed"
+    IN_HOUSE = "in_house"
+    DEPARTED = "departed"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+
+
+class Refusal(StrEnum):
+    """Why a stay stays as it is."""
+
+    UNKNOWN_STAY = "unknown_stay"
+    EXISTS = "exists"
+    NOT_CONFIRMED = "not_confirmed"
+    NOT_IN_HOUSE = "not_in_house"
+    ALREADY_IN_HOUSE = "already_in_house"
+    DEPARTED = "departed"
+    CANCELLED = "cancelled"
+    NOT_DUE_YET = "not_due_yet"
+    NO_NIGHTS = "no_nights"
+    NO_GUESTS = "no_guests"
+    NO_ROOM = "no_room"  # nothing assigned
+    UNKNOWN_ROOM = "unknown_room"
+    UNKNOWN_ROOM_TYPE = "unknown_room_type"
+    ROOM_NOT_READY = "room_not_ready"
+    ROOM_OUT_OF_ORDER = "room_out_of_order"
+    SAME_ROOM = "same_room"
+    BAD_DATES = "bad_dates"
+    TOO_LATE_TO_UNDO = "too_late_to_undo"
+    UNKNOWN_CONFLICT = "unknown_conflict"
+    CONFLICT_SETTLED = "conflict_settled"
+    NOTHING_TO_AUDIT = "nothing_to_audit"
+    CARD_NUMBER = "card_number"  # text that passes Luhn is refused
+    NEEDS_MANAGER = "needs_manager"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """One person of a stay as typed or learned; sealed whole before it is written."""
+
+    given: str
+    family: str
+    email: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """One night of a stay and its price; a stay of n nights has n of them, in order."""
+
+    date: date
+    amount_minor: int
+    currency: str
+    price_source: str  # "upstream", "rate:<room type>", "comp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """A fee or tax of the whole stay."""
+
+    code: str
+    amount_minor: int
+    currency: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnBooking(Command):
+    """What the PMS says of one booking now; sync asks this with an `Origin`.
+
+    The stay id is derived from source and upstream id. An older or equal version changes nothing.
+    """
+
+    name: ClassVar[str] = "stays.learn_booking"
+    admission: ClassVar[Admission] = Admission.BULK
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.SERVICE})
+    source: str
+    upstream_id: str
+    upstream_version: str
+    code: str  # the confirmation number a guest can type
+    state: StayState
+    room_type_id: str
+    room_id: str | None
+    arrival: date
+    departure: date
+    guests: tuple[Guest, ...]
+    adults: int
+    children: int
+    nights: tuple[Night, ...]
+    fees: tuple[Fee, ...] = ()
+    channel: str = "pms"
+    note: str = ""
+    account_ref: str | None = None
+    no_show: bool = False
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SellWalkIn(Command):
+    """Sell and confirm a stay at the desk, from the free rooms and the offline allotment.
+
+    `nights` come from a quote. With `room_id` None the engine takes the first ready room.
+    """
+
+    name: ClassVar[str] = "stays.sell_walk_in"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    room_type_id: str
+    room_id: str | None
+    arrival: date
+    departure: date
+    guests: tuple[Guest, ...]
+    adults: int
+    children: int
+    nights: tuple[Night, ...]
+    fees: tuple[Fee, ...] = ()
+    quote_id: str | None = None
+    note: str = ""
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkUpstream(Command):
+    """The PMS has taken a booking the box sold: from now on it is known by this id."""
+
+    name: ClassVar[str] = "stays.link_upstream"
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.SERVICE})
+    stay_id: str
+    source: str
+    upstream_id: str
+    upstream_version: str
+    code: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignRoom(Command):
+    """Give a confirmed stay a room."""
+
+    name: ClassVar[str] = "stays.assign_room"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    stay_id: str
+    room_id: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckIn(Command):
+    """The guest is here. `room_id` assigns on the way; `accept_not_ready` is a person's word."""
+
+    name: ClassVar[str] = "stays.check_in"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    stay_id: str
+    room_id: str | None = None
+    accept_not_ready: bool = False
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoCheckIn(Command):
+    """It was the wrong guest: the stay is confirmed again, its keys die, the room stays free."""
+
+    name: ClassVar[str] = "stays.undo_check_in"
+    roles: ClassVar[frozenset[Role]] = DESK
+    stay_id: str
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRoom(Command):
+    """Another room from today's business date on; new key first, then the old one dies."""
+
+    name: ClassVar[str] = "stays.move_room"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    stay_id: str
+    room_id: str
+    reason: str
+    accept_not_ready: bool = False
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeDeparture(Command):
+    """Stay longer (with the added nights priced) or leave earlier (nights dropped)."""
+
+    name: ClassVar[str] = "stays.change_departure"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    stay_id: str
+    departure: date
+    added_nights: tuple[Night, ...] = ()
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOut(Command):
+    """The guest has left; an early departure frees the nights that are left."""
+
+    name: ClassVar[str] = "stays.check_out"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    stay_id: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelStay(Command):
+    """Cancel a stay that is not in house."""
+
+    name: ClassVar[str] = "stays.cancel"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    stay_id: str
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkNoShow(Command):
+    """A person's decision that the guest of a due stay is not coming."""
+
+    name: ClassVar[str] = "stays.mark_no_show"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    stay_id: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddNote(Command):
+    """A note on a stay; text with a card number is refused."""
+
+    name: ClassVar[str] = "stays.add_note"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    stay_id: str
+    text: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunNightAudit(Command):
+    """Roll the business date from `closing` to the next day, marking the named no-shows."""
+
+    name: ClassVar[str] = "stays.run_night_audit"
+    roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
+    closing: date
+    no_shows: tuple[str, ...] = ()
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleConflict(Command):
+    """A person decides: keep what the box holds, or take what the PMS says."""
+
+    name: ClassVar[str] = "stays.settle_conflict"
+    roles: ClassVar[frozenset[Role]] = DESK
+    stay_id: str
+    conflict_id: str
+    take_upstream: bool
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booked(Event):
+    """A stay is confirmed. Each of `guests` is the JSON of a `Guest`, sealed for that person."""
+
+    kind: ClassVar[str] = "stays.booked.v1"
+    stay_id: str
+    source: str | None  # None: sold by the box
+    upstream_id: str | None
+    upstream_version: str | None
+    code: str
+    room_type_id: str
+    room_id: str | None
+    arrival: date
+    departure: date
+    guests: tuple[Sealed, ...]
+    adults: int
+    children: int
+    nights: tuple[Night, ...]
+    fees: tuple[Fee, ...]
+    channel: str
+    quote_id: str | None = None
+    account_ref: str | None = None
+    at_risk: bool = False  # sold beyond the offline allotment on a manager's word
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingChanged(Event):
+    """The PMS changed a booking that is not in house (or only harmless parts of one that is)."""
+
+    kind: ClassVar[str] = "stays.booking_changed.v1"
+    stay_id: str
+    upstream_version: str
+    room_type_id: str
+    arrival: date
+    departure: date
+    guests: tuple[Sealed, ...]
+    adults: int
+    children: int
+    nights: tuple[Night, ...]
+    fees: tuple[Fee, ...]
+    channel: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamLinked(Event):
+    """A stay the box sold is known to the PMS."""
+
+    kind: ClassVar[str] = "stays.upstream_linked.v1"
+    stay_id: str
+    source: str
+    upstream_id: str
+    upstream_version: str
+    code: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSeen(Event):
+    """A newer upstream version that changes nothing here (often the echo of our own write)."""
+
+    kind: ClassVar[str] = "stays.upstream_seen.v1"
+    stay_id: str
+    upstream_version: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomAssigned(Event):
+    """A confirmed stay has a room for its nights."""
+
+    kind: ClassVar[str] = "stays.room_assigned.v1"
+    stay_id: str
+    room_id: str
+    room_type_id: str  # of the room, which may differ from the type sold
+    previous_room_id: str | None
+    arrival: date
+    departure: date
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedIn(Event):
+    """The guest is in house."""
+
+    kind: ClassVar[str] = "stays.checked_in.v1"
+    stay_id: str
+    room_id: str
+    arrival: date
+    departure: date
+    business_date: date
+    not_ready_accepted: bool = False
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckInUndone(Event):
+    """The check-in was a mistake; the stay is confirmed again, without a room."""
+
+    kind: ClassVar[str] = "stays.check_in_undone.v1"
+    stay_id: str
+    room_id: str
+    reason: Sealed
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomMoved(Event):
+    """The guest has another room for the rest of the stay."""
+
+    kind: ClassVar[str] = "stays.room_moved.v1"
+    stay_id: str
+    from_room_id: str
+    to_room_id: str
+    to_room_type_id: str
+    from_date: date
+    departure: date
+    reason: Sealed
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepartureChanged(Event):
+    """The stay is longer or shorter; `nights` are all of it, priced."""
+
+    kind: ClassVar[str] = "stays.departure_changed.v1"
+    stay_id: str
+    room_id: str | None
+    previous: date
+    departure: date
+    nights: tuple[Night, ...]
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedOut(Event):
+    """The guest has left. `early` where nights were left."""
+
+    kind: ClassVar[str] = "stays.checked_out.v1"
+    stay_id: str
+    room_id: str
+    business_date: date
+    departure: date
+    early: bool
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StayCancelled(Event):
+    """The stay will not happen."""
+
+    kind: ClassVar[str] = "stays.cancelled.v1"
+    stay_id: str
+    by_upstream: bool
+    reason: Sealed
+    upstream_version: str | None = None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoShowMarked(Event):
+    """The guest did not come; a person, the night audit or the PMS says so."""
+
+    kind: ClassVar[str] = "stays.no_show_marked.v1"
+    stay_id: str
+    by_upstream: bool
+    business_date: date
+    upstream_version: str | None = None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteAdded(Event):
+    """A note on a stay."""
+
+    kind: ClassVar[str] = "stays.note_added.v1"
+    stay_id: str
+    text: Sealed
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictRaised(Event):
+    """Two masters disagree; nothing was overwritten, a person decides."""
+
+    kind: ClassVar[str] = "stays.conflict_raised.v1"
+    stay_id: str
+    conflict_id: str
+    what: str  # "cancelled_in_house", "dates_in_house", "overbooked", "no_show_in_house", ...
+    box_says: str
+    upstream_says: str
+    upstream_version: str | None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictSettled(Event):
+    """A person decided."""
+
+    kind: ClassVar[str] = "stays.conflict_settled.v1"
+    stay_id: str
+    conflict_id: str
+    took_upstream: bool
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusinessDateRolled(Event):
+    """The hotel's day ended by decision, not by the clock."""
+
+    kind: ClassVar[str] = "stays.business_date_rolled.v1"
+    closed: date
+    opened: date

@@ -1,0 +1,225 @@
+"""The one door to the log: bounded queues by admission class, and the thread that decides."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from appliance.kernel.deciding import Asking, Decided, Deciding
+from appliance.kernel.messages import Admission, Answer, KernelRefusal, Refused
+
+if TYPE_CHECKING:
+    from appliance.kernel.engine import Connection, Recorded
+
+T = TypeVar("T")
+
+# What may wait, by class. A door that waits behind 256 others has failed anyway; 2,048 desk acts
+# are an hour of a large lobby; bulk (import, replay) is paced by its sender.
+WAITING_MAX: Mapping[Admission, int] = {
+    Admission.DOOR: 256,
+    Admission.DESK: 2_048,
+    Admission.MONEY: 2_048,
+    Admission.GUEST: 1_024,
+    Admission.BULK: 16_384,
+}
+# 128 commands a commit: beyond that the fsync is already less than a tenth of the batch.
+BATCH_MAX = 128
+# 16 bulk commands a commit: about 2 ms, what a door may be made to wait by them.
+BULK_BATCH_MAX = 16
+# The interpreter hands the lock over every 5 ms by default: far too slow beside a 1 ms commit.
+SWITCH_INTERVAL_S = 0.0005
+
+
+@dataclass(slots=True)
+class _Waiting:
+    asking: Asking
+    answered: asyncio.Future[Answer]
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Callable[[Connection], None]
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since start; read by the metrics."""
+
+    committed_batches: int = 0
+    commands: int = 0
+    refused_full: dict[Admission, int] = field(default_factory=dict)
+
+
+class WriterStoppedError(Exception):
+    """The writer has ended: restart the appliance; nothing unanswered was promised."""
+
+
+class Asker:
+    """Asks the rules on the writer's thread and answers when the answer is on disk."""
+
+    def __init__(self, deciding: Deciding) -> None:
+        self.deciding = deciding
+        self.counts = Counts()
+        self._loop = asyncio.get_running_loop()
+        self._queues: dict[Admission, deque[_Waiting]] = {kind: deque() for kind in Admission}
+        self._jobs: deque[_Job] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._bulk_had_its_turn = False
+        self._listeners: list[Callable[[Sequence[Recorded]], None]] = []
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+    def start(self) -> None:
+        """Start deciding."""
+        self._thread.start()
+
+    async def run(self) -> None:
+        """Until the writer ends; its end is the role's end (for `Nursery.deadly`)."""
+        await asyncio.shield(self._ended)
+
+    async def stop(self) -> None:
+        """Finish what waits, then end the thread."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def listen(self, listener: Callable[[Sequence[Recorded]], None]) -> None:
+        """Call back on the event loop with every batch of new facts, after its commit."""
+        self._listeners.append(listener)
+
+    async def ask(self, asking: Asking, admission: Admission | None = None) -> Answer:
+        """Carry out a command at most once; the answer is durable when it arrives.
+
+        `admission` overrides the command's own class, downwards only (bulk import of desk acts).
+        A full queue refuses at once with OVERLOADED and looks at nothing.
+        """
+        kind = max(asking.command.admission, admission or asking.command.admission)
+        queue = self._queues[kind]
+        if len(queue) >= WAITING_MAX[kind]:
+            self.counts.refused_full[kind] = self.counts.refused_full.get(kind, 0) + 1
+            detail = {"class": kind.name.lower()}
+            return Refused(engine="kernel", code=KernelRefusal.OVERLOADED, detail=detail)
+        waiting = _Waiting(asking, self._loop.create_future())
+        self._enqueue(queue.append, waiting)
+        return await waiting.answered
+
+    async def apply(self, work: Callable[[Connection], None]) -> None:
+        """Run a follower's statements on the writer, after every waiting command of people."""
+        job = _Job(work, self._loop.create_future())
+        self._enqueue(self._jobs.append, job)
+        await job.done
+
+    def head(self) -> int:
+        """Position of the last committed or just written fact."""
+        return self.deciding.log.head.position
+
+    def waiting(self) -> dict[Admission, int]:
+        """How many commands wait, by class."""
+        return {kind: len(queue) for kind, queue in self._queues.items()}
+
+    def _enqueue(self, put: Callable[[T], None], item: T) -> None:
+        with self._wake:
+            if self._stopping:
+                raise WriterStoppedError
+            put(item)
+            self._wake.notify()
+
+    def _run(self) -> None:
+        try:
+            while self._wait_for_work():
+                batch = self._take()
+                if batch:
+                    self._carry_out(batch)
+                elif self._jobs:
+                    self._do(self._jobs.popleft())
+        except BaseException as error:
+            self._call(self._end, error)
+            raise
+        self._call(self._end, None)
+
+    def _wait_for_work(self) -> bool:
+        with self._wake:
+            while not (self._jobs or any(self._queues.values())):
+                if self._stopping:
+                    return False
+                self._wake.wait()
+        return True
+
+    def _take(self) -> list[_Waiting]:
+        """Doors first and alone; then people; bulk only when nobody waits, a few at a time."""
+        batch: list[_Waiting] = []
+        for kind in Admission:
+            queue = self._queues[kind]
+            most = BULK_BATCH_MAX if kind is Admission.BULK else BATCH_MAX
+            if kind is Admission.BULK and (batch or self._jobs_are_due()):
+                break
+            while queue and len(batch) < most:
+                batch.append(queue.popleft())
+            if kind is Admission.DOOR and batch:
+                break
+        return batch
+
+    def _jobs_are_due(self) -> bool:
+        # Followers and bulk take turns, so that neither starves the other.
+        self._bulk_had_its_turn = not self._bulk_had_its_turn
+        return bool(self._jobs) and not self._bulk_had_its_turn
+
+    def _carry_out(self, batch: list[_Waiting]) -> None:
+        decided = self.deciding.carry_out([waiting.asking for waiting in batch])
+        self.counts.committed_batches += 1
+        self.counts.commands += len(batch)
+        self._call(self._deliver, batch, decided)
+
+    def _do(self, job: _Job) -> None:
+        error: Exception | None = None
+        try:
+            self.deciding.apply(job.work)
+        except Exception as raised:  # noqa: BLE001 - handed to whoever waits for the job
+            error = raised
+        self._call(_finish, job.done, error)
+
+    def _call(self, function: Callable[..., None], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            # The loop is closed: whoever waited is gone, and what was committed is on disk.
+            self._stopping = True
+
+    def _deliver(self, batch: list[_Waiting], decided: list[Decided]) -> None:
+        facts = [fact for one in decided for fact in one.facts]
+        if facts:
+            for listener in self._listeners:
+                listener(facts)
+        for waiting, one in zip(batch, decided, strict=True):
+            if not waiting.answered.done():
+                waiting.answered.set_result(one.answer)
+
+    def _end(self, error: BaseException | None) -> None:
+        if not self._ended.done():
+            if error is None:
+                self._ended.set_result(None)
+            else:
+                self._ended.set_exception(error)
+        for queue in self._queues.values():
+            while queue:
+                waiting = queue.popleft()
+                if not waiting.answered.done():
+                    waiting.answered.set_exception(WriterStoppedError())
+
+
+def _finish(done: asyncio.Future[None], error: Exception | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

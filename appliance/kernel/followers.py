@@ -1,0 +1,249 @@
+"""Everything that follows the log afterwards, each at its own pace and by its own cursor.
+
+A follower that trips is quarantined where it stands and shown; the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.kernel.ask import Asker
+from appliance.kernel.deciding import Asking
+from appliance.kernel.engine import Connection, Engine, Projection, Reaction, Recorded
+from appliance.kernel.messages import Admission, KernelRefusal, Refused, Role, Surface, Who
+from appliance.kernel.reader import Reader
+from appliance.kernel.tasks import Nursery
+
+logger = logging.getLogger(__name__)
+
+# 64 facts a transaction: about 3 ms on the writer, what a door may be made to wait.
+STEP_MAX = 64
+# 2 s: DESIGN section 6, beyond this a lag is shown.
+LAG_SHOWN_MS = 2_000
+
+
+class Step(Protocol):
+    """What a follower does with some facts, in order; it also makes `cursor` durable."""
+
+    async def __call__(self, facts: Sequence[Recorded]) -> None:
+        """Take the facts in; raise to be quarantined at the first of them."""
+        ...
+
+
+class PoisonedError(Exception):
+    """A fact this follower cannot take; it says which and stands still there."""
+
+    def __init__(self, position: int, sentence: str) -> None:
+        super().__init__(f"at position {position}: {sentence}")
+        self.position = position
+        self.sentence = sentence
+
+
+@dataclass(slots=True)
+class Standing:
+    """Where one follower is."""
+
+    name: str
+    position: int
+    head: int
+    oldest_waiting_ms: int | None  # wall clock of the first fact it has not taken
+    quarantined: str | None
+
+
+class Follower:
+    """Reads on from a durable cursor whenever there are new facts."""
+
+    def __init__(self, name: str, step: Step, reader: Reader, asker: Asker) -> None:
+        self.name = name
+        self._step = step
+        self._reader = reader
+        self._asker = asker
+        self._news = asyncio.Event()
+        self.position = 0
+        self.head = 0
+        self.quarantined: str | None = None
+        self._oldest_waiting_ms: int | None = None
+
+    async def load(self) -> None:
+        """Find the cursor. A follower that is new starts at the beginning."""
+        query = "SELECT position, quarantined FROM follower WHERE name = ?"
+        row = await self._reader.row(query, (self.name,))
+        self.position, self.quarantined = row or (0, None)
+        self.head = await self._reader.head()
+        self._news.set()
+
+    def notice(self, facts: Sequence[Recorded]) -> None:
+        """Called with every batch after its commit."""
+        self.head = facts[-1].position
+        if self._oldest_waiting_ms is None:
+            self._oldest_waiting_ms = facts[0].at_wall_ms
+        self._news.set()
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self.quarantined is None and await self._advance():
+                pass
+
+    async def resume(self, *, skip: bool) -> None:
+        """A person lets it go on: at the fact that stopped it, or after that fact."""
+        if skip:
+            self.position += 1
+        self.quarantined = None
+        await self._asker.apply(self._keep_cursor)
+        self._news.set()
+
+    def standing(self) -> Standing:
+        """For health and metrics."""
+        return Standing(
+            self.name, self.position, self.head, self._oldest_waiting_ms, self.quarantined
+        )
+
+    async def _advance(self) -> bool:
+        facts = await self._reader.facts(self.position, STEP_MAX)
+        if not facts:
+            self._oldest_waiting_ms = None
+            return False
+        self._oldest_waiting_ms = facts[0].at_wall_ms
+        try:
+            await self._step(facts)
+        except PoisonedError as error:
+            self.position = error.position - 1
+            await self._quarantine(error.sentence)
+            return False
+        except Exception as error:
+            logger.exception("follower %s stopped after position %d", self.name, self.position)
+            await self._quarantine(type(error).__name__)
+            return False
+        self.position = facts[-1].position
+        return True
+
+    async def _quarantine(self, sentence: str) -> None:
+        self.quarantined = sentence
+        logger.error("follower %s is quarantined: %s", self.name, sentence)
+        await self._asker.apply(self._keep_cursor)
+
+    def _keep_cursor(self, db: Connection) -> None:
+        keep_cursor(db, self.name, self.position, self.quarantined)
+
+
+def keep_cursor(db: Connection, name: str, position: int, quarantined: str | None = None) -> None:
+    """Write one follower's cursor inside the open transaction."""
+    db.execute(
+        "INSERT INTO follower (name, position, quarantined) VALUES (?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET position = excluded.position,"
+        " quarantined = excluded.quarantined",
+        (name, position, quarantined),
+    )
+
+
+def view_step(view: Projection, asker: Asker) -> Step:
+    """A read model that follows: rows and cursor change in one transaction."""
+
+    async def step(facts: Sequence[Recorded]) -> None:
+        def work(db: Connection) -> None:
+            for fact in facts:
+                apply = view.on.get(type(fact.event))
+                if apply is not None:
+                    _apply(db, apply, fact)
+            keep_cursor(db, f"view:{view.name}", facts[-1].position)
+
+        await asker.apply(work)
+
+    return step
+
+
+def _apply(db: Connection, apply: Callable[..., None], fact: Recorded) -> None:
+    try:
+        apply(db, fact.event, fact)
+    except Exception as error:
+        logger.exception("a view could not take the fact at position %d", fact.position)
+        raise PoisonedError(fact.position, type(error).__name__) from error
+
+
+def reaction_step(engine: str, reaction: Reaction, asker: Asker) -> Step:
+    """An engine that acts on facts: each command's id derives from the fact, so none runs twice."""
+    who = Who(actor=f"engine:{engine}", role=Role.SERVICE, surface=Surface.BOX)
+    name = f"reaction:{engine}.{reaction.name}"
+
+    async def step(facts: Sequence[Recorded]) -> None:
+        for fact in facts:
+            await _react(fact)
+        await asker.apply(lambda db: keep_cursor(db, name, facts[-1].position))
+
+    async def _react(fact: Recorded) -> None:
+        react = reaction.on.get(type(fact.event))
+        if react is None:
+            return
+        for number, command in enumerate(react(fact.event, fact)):
+            answer = await asker.ask(
+                Asking(
+                    command=command,
+                    command_id=f"{reaction.name}:{fact.position}:{number}",
+                    who=who,
+                    cause=str(fact.position),
+                    trace=fact.trace,
+                ),
+                Admission.DESK,
+            )
+            if isinstance(answer, Refused) and answer.code in _NOT_ANSWERED:
+                raise PoisonedError(fact.position, f"{command.name} was answered {answer.code}")
+
+    return step
+
+
+# Answers that are no decision: acting on the fact is still owed.
+_NOT_ANSWERED = frozenset(
+    {KernelRefusal.BROKEN, KernelRefusal.NOT_STORED, KernelRefusal.UNKNOWN_COMMAND}
+)
+
+
+class Followers:
+    """Starts and shows every follower of the box."""
+
+    def __init__(self, asker: Asker, reader: Reader) -> None:
+        self._asker = asker
+        self._reader = reader
+        self.all: dict[str, Follower] = {}
+        asker.listen(self._notice)
+
+    def enrol(self, engines: Sequence[Engine]) -> None:
+        """One follower per view and per reaction."""
+        for engine in engines:
+            for view in engine.views:
+                self.add(f"view:{view.name}", view_step(view, self._asker))
+            for reaction in engine.reactions:
+                step = reaction_step(engine.name, reaction, self._asker)
+                self.add(f"reaction:{engine.name}.{reaction.name}", step)
+
+    def add(self, name: str, step: Callable[[Sequence[Recorded]], Awaitable[None]]) -> Follower:
+        """Enrol one more; `start` runs it."""
+        assert name not in self.all, f"two followers are called {name}"
+        self.all[name] = Follower(name, step, self._reader, self._asker)  # type: ignore[arg-type]
+        return self.all[name]
+
+    async def start(self, nursery: Nursery) -> None:
+        """Find every cursor and begin. A follower may end alone: law 5."""
+        for follower in self.all.values():
+            await follower.load()
+            nursery.mortal(f"follower {follower.name}", follower.run())
+
+    def standings(self) -> list[Standing]:
+        """Where each one is."""
+        return [follower.standing() for follower in self.all.values()]
+
+    async def caught_up(self) -> None:
+        """Wait until nobody lags (tests, replay, a clean stop); quarantined ones do not count."""
+        for follower in self.all.values():
+            while follower.quarantined is None and follower.position < self._asker.head():
+                await self._asker.apply(lambda _db: None)
+
+    def _notice(self, facts: Sequence[Recorded]) -> None:
+        for follower in self.all.values():
+            follower.notice(facts)

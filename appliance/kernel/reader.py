@@ -1,0 +1,80 @@
+"""Reads the log's file on connections of their own; sees only what is committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from appliance.kernel.engine import Recorded
+from appliance.kernel.log import CHAIN_START, COLUMNS, recorded
+
+# Three: a slow console query, a follower and a page can all read at once.
+CONNECTIONS = 3
+# 10,000 rows: a year of arrivals of a large property; a page asks for far fewer.
+ROWS_MAX = 10_000
+
+
+class Reader:
+    """Queries over committed facts and read models, from the event loop."""
+
+    def __init__(self, connections: Sequence[aiosqlite.Connection]) -> None:
+        self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        for connection in connections:
+            self._idle.put_nowait(connection)
+
+    async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a query, at most `ROWS_MAX`."""
+        connection = await self._idle.get()
+        try:
+            async with connection.execute(sql, parameters) as cursor:
+                return [tuple(row) for row in await cursor.fetchmany(ROWS_MAX)]
+        finally:
+            self._idle.put_nowait(connection)
+
+    async def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        connection = await self._idle.get()
+        try:
+            async with connection.execute(sql, parameters) as cursor:
+                found = await cursor.fetchone()
+                return None if found is None else tuple(found)
+        finally:
+            self._idle.put_nowait(connection)
+
+    async def facts(self, after: int, limit: int) -> list[Recorded]:
+        """Facts after a position, oldest first."""
+        query = f"SELECT {COLUMNS} FROM event WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608
+        return [recorded(row) for row in await self.rows(query, (after, limit))]
+
+    async def head(self) -> int:
+        """The last fact's position."""
+        row = await self.row("SELECT coalesce(max(position), 0) FROM event")
+        return int(row[0]) if row else 0
+
+    async def chain_at(self, position: int) -> bytes | None:
+        """The chain of one fact, or None where the log does not reach so far."""
+        if position == 0:
+            return CHAIN_START
+        row = await self.row("SELECT chain FROM event WHERE position = ?", (position,))
+        return bytes(row[0]) if row else None
+
+
+@asynccontextmanager
+async def open_reader(path: Path) -> AsyncGenerator[Reader, None]:
+    """Open the reading connections; they cannot write."""
+    connections = []
+    try:
+        for _ in range(CONNECTIONS):
+            connection = await aiosqlite.connect(path, isolation_level=None)
+            connections.append(connection)
+            await connection.execute("PRAGMA query_only=ON")
+            await connection.execute("PRAGMA busy_timeout=5000")
+        yield Reader(connections)
+    finally:
+        for connection in connections:
+            await connection.close()
