@@ -1,0 +1,1 @@
+"""What tests stand on: probes, fakes of ports, and a desk to ask at."""
