@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
 # 16 KiB: the largest payload of ours (100 denied keys, 1.5 kB; a firmware note) with room to spare.
 PAYLOAD_BYTES_MAX = 16_384
 TOPIC_ROOT = "np"
+
+T = TypeVar("T")
 
 
 class Outcome(StrEnum):
@@ -225,3 +228,13 @@ def device_of(topic: str) -> str | None:
 def encode(word: object) -> bytes:
     """One payload, as UTF-8 JSON."""
     return msgspec.json.encode(word)
+
+
+def decode(payload: bytes, into: type[T]) -> T | None:
+    """Read one payload; None where it is too large, not JSON, or not this word."""
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        return None
+    try:
+        return msgspec.json.decode(payload, type=into)
+    except msgspec.DecodeError:
+        return None
