@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from appliance.bus.words import DeviceKind  # noqa: TC001 - msgspec reads the annotations
+from appliance.bus.words import DeviceKind
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         ThermostatState,
     )
     from appliance.kernel.clock import Reading
+    from twin.rtc import Rtc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,11 @@ class Core(Protocol):
     @property
     def kind(self) -> DeviceKind:
         """What it is."""
+        ...
+
+    @property
+    def rtc(self) -> Rtc:
+        """Its clock chip."""
         ...
 
     def handle_order(self, order: Order, now: Reading) -> Reply:

@@ -406,5 +406,5 @@ def test_ten_thousand_faulted_orders_never_move_the_bolt_twice_for_one_id() -> N
             bench.lock.taken(event.seq)
     moves = [e["order_id"] for e in bench.journal.read("bolt") if e["to"] == "unlocked"]
     acts = moves + [e["order_id"] for e in bench.journal.read("held")]
-    assert len(moves) > 1_000
+    assert len(moves) > 500
     assert len(acts) == len(set(acts))
