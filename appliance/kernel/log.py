@@ -120,7 +120,7 @@ def prepare(db: Connection) -> None:
 def create_tables(db: Connection) -> None:
     """The tables of schema.sql, in one transaction."""
     db.execute("BEGIN IMMEDIATE")
-    for statement in (files("appliance.kernel") / "schema.sql").read_text().split(";"):
+    for statement in (files("appliance.kernel") / "schema.sql").read_text().split(";\n"):
         if statement.strip():
             db.execute(statement)
     db.execute("COMMIT")

@@ -1,0 +1,154 @@
+"""What one batch of commands promises: all of a command or nothing, and the first answer for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.kernel.deciding import COMMAND_ID_CHARS_MAX, Asking
+from appliance.kernel.log import verify_file
+from appliance.kernel.messages import Done, KernelRefusal, Refused, Role
+from support.desk import CLERK, Desk
+from support.toy import TOY, Refusal, Ring, Shelve
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk with the toy engine."""
+    desk = Desk(tmp_path, [TOY])
+    yield desk
+    desk.close()
+
+
+def test_asking_twice_is_asking_once(desk: Desk) -> None:
+    command = Shelve(shelf="a", owner="ida")
+    first = desk.ask(command, command_id="one")
+    again = desk.ask(command, command_id="one")
+    assert isinstance(first, Done)
+    assert again == first
+    assert desk.rows("SELECT count(*) FROM event") == [(1,)]
+
+
+def test_a_repeat_in_the_same_batch_is_the_same_answer(desk: Desk) -> None:
+    asking = Asking(command=Shelve(shelf="a", owner="ida"), command_id="one", who=CLERK)
+    first, second = desk.deciding.carry_out([asking, asking])
+    assert second.answer == first.answer
+    assert not second.facts
+
+
+def test_the_first_answer_stands_when_the_state_has_changed(desk: Desk) -> None:
+    first = desk.ask(Shelve(shelf="a", owner="ida"), command_id="one")
+    for _ in range(2):
+        desk.done(Shelve(shelf="a", owner="bo"))
+    assert desk.refused(Shelve(shelf="a", owner="cy")) == Refusal.FULL
+    assert desk.ask(Shelve(shelf="a", owner="ida"), command_id="one") == first
+
+
+def test_a_refusal_is_also_the_first_answer(desk: Desk) -> None:
+    for _ in range(3):
+        desk.done(Shelve(shelf="a", owner="ida"))
+    assert desk.refused(Shelve(shelf="a", owner="cy"), command_id="no") == Refusal.FULL
+    again = desk.ask(Shelve(shelf="a", owner="cy"), command_id="no")
+    assert isinstance(again, Refused)
+    assert again.code == Refusal.FULL
+
+
+def test_the_same_id_with_another_body_is_refused_and_reveals_nothing(desk: Desk) -> None:
+    desk.done(Shelve(shelf="a", owner="ida"), command_id="one")
+    answer = desk.ask(Shelve(shelf="b", owner="ida"), command_id="one")
+    expected = Refused(engine="kernel", code=KernelRefusal.ID_REUSED, detail={})
+    assert answer == expected
+
+
+def test_ids_belong_to_their_asker(desk: Desk) -> None:
+    other = replace(CLERK, actor="staff:other")
+    first = desk.done(Shelve(shelf="a", owner="ida"), command_id="one")
+    second = desk.done(Shelve(shelf="a", owner="ida"), other, command_id="one")
+    assert first["parcel"] != second["parcel"]
+
+
+def test_a_role_that_may_not_ask_is_refused_before_any_rule(desk: Desk) -> None:
+    guest = replace(CLERK, role=Role.GUEST)
+    assert desk.refused(Shelve(shelf="a", owner="x", what="bomb"), guest) == "wrong_role"
+
+
+def test_a_rule_that_raises_breaks_one_command_only(desk: Desk) -> None:
+    bad = Asking(
+        command=Shelve(shelf="a", owner="secret name", what="bomb"), command_id="1", who=CLERK
+    )
+    good = Asking(command=Shelve(shelf="a", owner="ida"), command_id="2", who=CLERK)
+    broken, done = desk.deciding.carry_out([bad, good])
+    assert isinstance(broken.answer, Refused)
+    assert (broken.answer.engine, broken.answer.code) == ("toy", "broken")
+    assert isinstance(done.answer, Done)
+    assert desk.deciding.faults["toy"].count == 1
+    assert "secret name" not in desk.deciding.faults["toy"].sentence
+
+
+def test_a_broken_answer_is_not_kept(desk: Desk) -> None:
+    desk.refused(Shelve(shelf="a", owner="x", what="bomb"), command_id="1")
+    assert desk.rows("SELECT count(*) FROM answered") == [(0,)]
+
+
+def test_a_read_model_that_raises_takes_the_fact_back(desk: Desk) -> None:
+    assert desk.refused(Shelve(shelf="a", owner="x", what="acid")) == "broken"
+    assert desk.rows("SELECT count(*) FROM event") == [(0,)]
+    for _ in range(3):
+        desk.done(Shelve(shelf="a", owner="ida"))
+    assert desk.refused(Shelve(shelf="a", owner="ida")) == Refusal.FULL
+
+
+def test_an_inline_reaction_is_part_of_the_command(desk: Desk) -> None:
+    desk.done(Shelve(shelf="a", owner="ida", what="loud"))
+    assert desk.events() == ["toy.shelved.v1", "toy.rung.v1"]
+    assert desk.facts[1].cause == str(desk.facts[0].position)
+
+
+def test_an_inline_refusal_takes_the_whole_command_back(desk: Desk) -> None:
+    answer = desk.ask(Shelve(shelf="a", owner="x", what="jinx"))
+    assert isinstance(answer, Refused)
+    assert (answer.engine, answer.code) == ("toy", Refusal.CURSED)
+    assert desk.rows("SELECT count(*) FROM event") == [(0,)]
+    assert desk.rows("SELECT count(*) FROM toy_parcel") == [(0,)]
+
+
+def test_too_large_a_command_changes_nothing(desk: Desk) -> None:
+    assert desk.refused(Shelve(shelf="a" * 70_000, owner="x")) == "too_large"
+    long = "i" * (COMMAND_ID_CHARS_MAX + 1)
+    assert desk.refused(Shelve(shelf="a", owner="x"), command_id=long) == "too_large"
+
+
+def test_a_commit_that_fails_answers_the_whole_batch_and_leaves_nothing(desk: Desk) -> None:
+    desk.done(Shelve(shelf="a", owner="ida"))
+    # A page limit is the disk that is full: SQLite answers SQLITE_FULL from then on.
+    [(pages,)] = desk.rows("PRAGMA page_count")
+    desk.db.execute(f"PRAGMA max_page_count={pages}")
+    batch = [
+        Asking(
+            command=Shelve(shelf=f"s{n}", owner="ida", what="w" * 3000), command_id=f"f{n}", who=CLERK
+        )
+        for n in range(20)
+    ]
+    answers = {decided.answer.code for decided in desk.deciding.carry_out(batch)}  # type: ignore[union-attr]
+    assert answers == {"not_stored"}
+    desk.db.execute("PRAGMA max_page_count=1000000")
+    assert desk.rows("SELECT count(*) FROM event") == [(1,)]
+    assert isinstance(desk.deciding.carry_out(batch)[0].answer, Done)
+
+
+def test_names_are_sealed_before_they_reach_the_file(desk: Desk, tmp_path: Path) -> None:
+    desk.done(Shelve(shelf="a", owner="Wilhelmina"))
+    desk.done(Ring(bell="a"))
+    for path in tmp_path.glob("log.db*"):
+        assert b"Wilhelmina" not in path.read_bytes()
+
+
+def test_the_chain_verifies_after_a_busy_day(desk: Desk, tmp_path: Path) -> None:
+    for number in range(40):
+        desk.ask(Shelve(shelf=f"s{number % 7}", owner="ida"))
+    head = verify_file(tmp_path / "log.db")
+    assert head.position == desk.deciding.log.head.position
+    assert head.chain == desk.deciding.log.head.chain
