@@ -9,7 +9,7 @@ from typing import Any
 
 from appliance.kernel import log as kernel_log
 from appliance.kernel import rebuild
-from appliance.kernel.clock import VirtualClock
+from appliance.kernel.virtual_clock import VirtualClock
 from appliance.kernel.deciding import Asking, Decided, Deciding
 from appliance.kernel.engine import Engine, Recorded
 from appliance.kernel.log import Log

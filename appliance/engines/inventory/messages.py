@@ -24,6 +24,10 @@ class Refusal(StrEnum):
     NUMBER_TAKEN = "number_taken"
     BAD_TIME_ZONE = "bad_time_zone"
     BAD_CURRENCY = "bad_currency"
+    BAD_TIME = "bad_time"  # not "HH:MM"
+    BAD_NUMBER = "bad_number"  # below zero, or a door's number beyond a uint32
+    NOT_A_LOCK = "not_a_lock"
+    DEVICE_TAKEN = "device_taken"  # one lock, one door
 
 
 @asked
