@@ -64,6 +64,25 @@ def read_private(path: Path) -> bytes:
         return file.read()
 
 
+def read_secret(path: Path, environment: Mapping[str, str]) -> bytes:
+    """Read a secret the settings point at: a 0600 file, or one that systemd handed over.
+
+    White space around it is dropped. Raises VaultError, with the cure, when it cannot be used.
+    """
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    try:
+        # systemd guards its folder with an access list, which shows as a group's right to read.
+        handed_over = folder is not None and path.parent == Path(folder)
+        content = path.read_bytes() if handed_over else read_private(path)
+    except OSError as error:
+        msg = f"the secret {path} cannot be read ({error.strerror}): write it there with mode 0600."
+        raise VaultError(msg) from None
+    if not content.strip():
+        msg = f"the secret {path} is empty: write it there with mode 0600."
+        raise VaultError(msg)
+    return content.strip()
+
+
 def make_master(path: Path) -> MasterKeys:
     """Make the box's master key, once; refuses to replace one."""
     if path.exists():

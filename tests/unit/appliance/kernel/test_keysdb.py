@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,7 @@ def test_a_block_that_raises_leaves_nothing_behind(tmp_path: Path) -> None:
     with closing(connect(tmp_path / "keys.db")) as connection:
         connection.executescript(SCHEMA)
         connection.execute("BEGIN")
-        with pytest.raises(RuntimeError), committing(connection):
-            connection.execute("INSERT INTO forgotten VALUES ('p1', 1)")
-            raise RuntimeError
+        with pytest.raises(sqlite3.IntegrityError), committing(connection):
+            connection.executemany("INSERT INTO forgotten VALUES (?, 1)", [("p1",), ("p1",)])
         assert not connection.in_transaction
         assert connection.execute("SELECT * FROM forgotten").fetchall() == []

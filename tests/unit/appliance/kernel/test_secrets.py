@@ -18,6 +18,7 @@ from appliance.kernel.secrets import (
     load_masters,
     make_master,
     read_private,
+    read_secret,
     settle_master,
     token_secret,
 )
@@ -74,6 +75,24 @@ def test_a_missing_or_foreign_key_file_is_answered_with_a_sentence(tmp_path: Pat
         (tmp_path / "bad").chmod(0o600)
         with pytest.raises(VaultError, match="not a master key file"):
             load_masters(tmp_path / "bad", {})
+
+
+def test_a_secret_the_settings_point_at_is_read_from_a_private_file_or_from_systemd(
+    tmp_path: Path,
+) -> None:
+    token = tmp_path / "token"
+    with pytest.raises(VaultError, match="No such file"):
+        read_secret(token, {})
+    token.write_bytes(b"tok_1\n")
+    token.chmod(0o440)
+    with pytest.raises(VaultError, match="chmod 600"):
+        read_secret(token, {})
+    assert read_secret(token, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == b"tok_1"
+    token.chmod(0o600)
+    assert read_secret(token, {}) == b"tok_1"
+    token.write_bytes(b"\n")
+    with pytest.raises(VaultError, match="is empty"):
+        read_secret(token, {})
 
 
 def test_the_systemd_credential_wins_over_the_file(tmp_path: Path, key_path: Path) -> None:
