@@ -79,7 +79,7 @@ def test_every_refusal_is_met_in_a_test(room: Path) -> None:
     missing = [
         str(value)
         for name, value in refusal.__members__.items()
-        if not re.search(rf"\.{name}\b|[\"']{value}[\"']", said)
+        if not re.search(rf"Refusal\.{name}\b|[\"']{value}[\"']", said)
     ]
     assert not missing, f"no test of {room.name} meets these refusals"
 
