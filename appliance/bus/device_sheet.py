@@ -27,12 +27,17 @@ class BadSheetError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusAddress:
-    """Where the bus listens; `ca` is the path of the authority's certificate where TLS is on."""
+    """Where the bus listens.
+
+    With TLS, `ca` is the path of the authority's certificate and `certificates` the folder of
+    `<device>.crt` and `<device>.key`.
+    """
 
     host: str = "127.0.0.1"
     port: int = 1883
     tls: bool = False
     ca: str | None = None
+    certificates: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +115,8 @@ def load(path: Path) -> DeviceSheet:
 
 
 def _check(path: Path, sheet: DeviceSheet) -> None:
+    if sheet.bus.tls and (sheet.bus.ca is None or sheet.bus.certificates is None):
+        raise BadSheetError(f"{path} asks for TLS without ca and certificates: name both")
     names = [d.device for d in sheet.devices]
     if len(set(names)) != len(names):
         raise BadSheetError(f"{path} names a device twice: each needs a name of its own")

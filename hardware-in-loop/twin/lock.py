@@ -83,8 +83,7 @@ class LockCore:
             return Reply(answer=known)
         time = self.rtc.read(now)
         if order.verb is Verb.READ:
-            done = DeviceAnswer(id=order.id, outcome=Outcome.DONE, wall_ms=time.ms)
-            return Reply(answer=done, state=self.state(now))
+            return Reply(answer=self._told(order, time.ms), state=self.state(now))
         if not self._orders.room(time.ms):
             return Reply(answer=refused(order.id, LockRefusal.BUSY))
         if order.verb is Verb.UNLOCK:
@@ -189,6 +188,19 @@ class LockCore:
     def close(self) -> None:
         """Write down what is left."""
         self._flash.close()
+
+    def _told(self, order: Order, time_ms: int) -> DeviceAnswer:
+        """The answer to READ, with what became of the order it asks about."""
+        first = None if order.about is None else self._orders.known(order.about)
+        return DeviceAnswer(
+            id=order.id,
+            outcome=Outcome.DONE,
+            wall_ms=time_ms,
+            traceparent=order.traceparent,
+            about=order.about,
+            about_outcome=None if first is None else first.outcome,
+            about_refusal=None if first is None else first.refusal,
+        )
 
     def _unlock_order(self, order: Order, now: Reading) -> Reply:
         verdict = self._judge_order(order, now)

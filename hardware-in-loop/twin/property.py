@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from appliance.bus.client import BusSettings, MqttBus
+from appliance.bus.client import BusSettings, MqttBus, TlsFiles
 from appliance.bus.credentials import BusRole
 from appliance.bus.words import DeviceKind
 from appliance.kernel.cose import issuers
@@ -21,9 +22,8 @@ from twin.weather import Curve, Weather
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from appliance.bus.device_sheet import DeviceSheet, SheetDevice
+    from appliance.bus.device_sheet import BusAddress, DeviceSheet, SheetDevice
     from appliance.bus.in_process import InProcessHub
     from appliance.bus.port import Bus, Will
     from appliance.kernel.clock import Clock
@@ -136,6 +136,7 @@ def mqtt_wire(sheet: DeviceSheet, *, clock: Clock, nursery: Nursery) -> Wire:
             token=tokens[device],
             host=sheet.bus.host,
             port=sheet.bus.port,
+            tls=_tls(sheet.bus, device),
             will=will,
         )
         bus = MqttBus(settings, clock=clock, nursery=nursery)
@@ -156,3 +157,14 @@ def hub_wire(hub: InProcessHub) -> Wire:
         return bus
 
     return wire
+
+
+def _tls(bus: BusAddress, device: str) -> TlsFiles | None:
+    if not bus.tls or bus.ca is None or bus.certificates is None:
+        return None
+    folder = Path(bus.certificates)
+    return TlsFiles(
+        authority=Path(bus.ca),
+        certificate=folder / f"{device}.crt",
+        key=folder / f"{device}.key",
+    )

@@ -73,7 +73,7 @@ class LockBench:
     ) -> bytes:
         """A signed key, good from an hour ago to tomorrow unless said otherwise."""
         now_s = self.now_ms // 1000
-        body = {
+        body: dict[str, Any] = {
             "exp_s": now_s + 86_400,
             "nbf_s": now_s - 3_600,
             "doors": ((DOOR, 1),),
@@ -84,7 +84,7 @@ class LockBench:
     def order(self, verb: Verb = Verb.UNLOCK, **fields: Any) -> Order:
         """An order with an id of its own that expires in eight seconds."""
         self.numbers += 1
-        whole = {
+        whole: dict[str, Any] = {
             "id": f"order-{self.numbers}",
             "expires_at_ms": self.now_ms + 8_000,
             "reply_topic": answer_topic("lock-204"),
@@ -100,7 +100,10 @@ class LockBench:
         nonce = self.numbers.to_bytes(12, "big")
         sealed = seal_pin(digits, device="lock-204", secret=SECRET, nonce=nonce)
         now_s = self.now_ms // 1000
-        times = {"valid_from_s": now_s - 60, "valid_until_s": now_s + 86_400} | fields
+        times: dict[str, Any] = {
+            "valid_from_s": now_s - 60,
+            "valid_until_s": now_s + 86_400,
+        } | fields
         return self.give(
             self.order(Verb.PUT_PIN, slot=slot, pin_sealed=sealed, generation=generation, **times)
         )

@@ -41,12 +41,12 @@ def test_several_processes_and_threads_share_one_file_without_tearing(tmp_path: 
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'hardware-in-loop'}"},
     )
     journal = Journal(path)
-    threads = [
-        threading.Thread(
-            target=lambda: [journal.note("mine", filler="y" * 500) for _ in range(200)]
-        )
-        for _ in range(2)
-    ]
+
+    def write() -> None:
+        for _ in range(200):
+            journal.note("mine", filler="y" * 500)
+
+    threads = [threading.Thread(target=write) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -160,7 +160,7 @@ def test_a_key_with_a_forged_signature_is_refused(bench: LockBench) -> None:
     ids=["another door", "no right to unlock", "over", "not yet", "within the doubt", "zone"],
 )
 def test_a_key_opens_only_what_and_when_it_says(
-    bench: LockBench, claims: dict[str, object], expected: LockRefusal | None
+    bench: LockBench, claims: dict[str, Any], expected: LockRefusal | None
 ) -> None:
     assert refusal(bench.hold(bench.key(**claims))) is expected
     assert bench.opened == (expected is None)
@@ -367,9 +367,9 @@ def test_answers_are_forgotten_only_after_their_order_has_expired(bench: LockBen
     ids=lambda fields: f"{fields['verb']}-{len(fields)}",
 )
 def test_an_order_of_the_wrong_shape_is_a_bad_frame(
-    bench: LockBench, fields: dict[str, object]
+    bench: LockBench, fields: dict[str, Any]
 ) -> None:
-    assert refusal(bench.give(bench.order(**fields))) is LockRefusal.BAD_FRAME  # type: ignore[arg-type]
+    assert refusal(bench.give(bench.order(**fields))) is LockRefusal.BAD_FRAME
 
 
 @settings(max_examples=200, deadline=None)

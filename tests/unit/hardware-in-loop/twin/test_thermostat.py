@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -39,13 +40,13 @@ def room(flash: Flash | None = None) -> ThermostatCore:
     )
 
 
-def order(number: int = 1, **fields: object) -> Order:
+def order(number: int = 1, **fields: Any) -> Order:
     return Order(
         id=f"o{number}",
         verb=Verb.SET_POINT,
         expires_at_ms=NOON_MS + 1_000_000_000,
         reply_topic="t",
-        **fields,  # type: ignore[arg-type]
+        **fields,
     )
 
 
@@ -94,7 +95,7 @@ def test_a_leap_of_a_day_lands_where_a_day_of_minutes_lands() -> None:
     ids=["nothing asked", "too cold", "too warm", "absurd"],
 )
 def test_a_set_point_outside_the_dial_is_refused_and_changes_nothing(
-    fields: dict[str, object],
+    fields: dict[str, Any],
 ) -> None:
     core = room()
     answer = core.handle_order(order(**fields), at(NOON_MS)).answer

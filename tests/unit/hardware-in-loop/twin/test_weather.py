@@ -19,7 +19,8 @@ def ms(*when: int) -> int:
 
 def test_winter_is_colder_than_summer_and_night_than_day() -> None:
     curve = Curve()
-    assert curve.outside_c(ms(2026, 1, 25, 14)) < 8 < 20 < curve.outside_c(ms(2026, 7, 25, 14))
+    assert curve.outside_c(ms(2026, 1, 25, 14)) < 8
+    assert curve.outside_c(ms(2026, 7, 25, 14)) > 20
     assert curve.outside_c(ms(2026, 4, 10, 5)) < curve.outside_c(ms(2026, 4, 10, 17))
 
 
@@ -38,4 +39,5 @@ def test_a_record_is_played_again_for_ever(tmp_path: Path) -> None:
 def test_the_real_record_has_a_winter_in_it() -> None:
     weather = Recorded(shared_data("room-climate-uci.csv.gz"))
     values = [weather.outside_c(ms(2016, 1, 12) + hour * 3_600_000) for hour in range(24 * 120)]
-    assert -10 < min(values) < 0 < 15 < max(values) < 30
+    assert -10 < min(values) < 0
+    assert 15 < max(values) < 30
