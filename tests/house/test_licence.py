@@ -70,6 +70,11 @@ def test_every_dependency_is_locked() -> None:
     assert wanted <= names_in("run.txt")
 
 
+@pytest.mark.parametrize("lock", ["run.txt", "test.txt"])
+def test_the_lock_brings_pip_to_a_python_that_came_without(lock: str) -> None:
+    assert "pip" in names_in(lock)
+
+
 def test_the_licence_is_apache_and_the_notice_names_the_extra() -> None:
     assert PROJECT["license"] == "Apache-2.0"
     assert "Apache License" in (ROOT / "LICENSE").read_text()
