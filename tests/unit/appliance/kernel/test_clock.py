@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appliance.kernel.clock import (
     RELEASE_WALL_MS,
@@ -230,6 +232,48 @@ def test_a_battery_backed_clock_is_believed_as_far_as_it_can_have_drifted(
 def test_a_container_may_trust_its_host(sources: _Sources) -> None:
     assert _clock(sources, trust=ClockTrust.SYSTEM).read().sure
     assert not _clock(sources).read().sure
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["pass", "step", "vouch", "unvouch", "confirm", "restart", "reboot"]),
+            st.integers(-60 * DAY_MS, 60 * DAY_MS),
+        ),
+        max_size=30,
+    ),
+    st.sampled_from(list(ClockTrust)),
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_happens_to_the_system_s_time_ours_never_goes_back(
+    steps: list[tuple[str, int]], trust: ClockTrust
+) -> None:
+    sources = _Sources()
+    clock = _clock(sources, trust=trust)
+    last = clock.read()
+    for what, size in steps:
+        match what:
+            case "pass":
+                sources.pass_ms(abs(size))
+            case "step":
+                sources.wall = max(0, sources.wall + size)
+            case "vouch":
+                sources.vouched = abs(size) % 10_000
+            case "unvouch":
+                sources.vouched = None
+            case "confirm":
+                clock.confirm(last.wall_ms + size, 60_000)
+            case _:
+                if what == "reboot":
+                    sources.reboot(max(0, sources.wall + size))
+                clock = _clock(sources, trust=trust)
+                clock.raise_floor(last.wall_ms, last.boot_id, last.boot_ms)
+        reading = clock.read()
+        assert reading.wall_ms >= last.wall_ms
+        assert 0 <= reading.uncertainty_ms <= UNCERTAINTY_UNKNOWN_MS
+        if reading.boot_id == last.boot_id:
+            assert reading.boot_ms >= last.boot_ms
+        last = reading
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"wall_ms": "x"}', b"\xff\xfe"])
