@@ -12,8 +12,8 @@ from appliance.bus.words import DeviceAnswer, DeviceEvent, EventKind, LockRefusa
 if TYPE_CHECKING:
     from twin.flash import Flash
 
-# A lock's log of a week without the box: 70 door uses a day. The oldest falls out, and the gap in
-# the numbers tells the box.
+# A lock's log of a week without the box: 70 door uses a day. The oldest falls out, refusals first,
+# and the gap in the numbers tells the box.
 EVENTS_KEPT_MAX: Final = 500
 # Answers are kept at least until their order has expired, and 256 of them longer than that.
 ANSWERS_KEPT: Final = 256
@@ -40,7 +40,9 @@ class EventBook:
         self._flash.put("number", "seq", self.seq)
         self._flash.put("event", str(event.seq), event)
         if len(self._kept) > EVENTS_KEPT_MAX:
-            oldest = next(iter(self._kept))
+            # Refusals go first: whoever fumbles at a lock must not wipe out who came in.
+            refusals = (e.seq for e in self._kept.values() if e.kind is EventKind.REFUSED)
+            oldest = next(refusals, next(iter(self._kept)))
             del self._kept[oldest]
             self._flash.drop("event", str(oldest))
         return event
@@ -114,10 +116,10 @@ class OrderBook:
         floor = self._flash.get("clock", "floor_ms", 0)
         for order_id in expired[: max(0, len(self._kept) - ANSWERS_KEPT // 2)]:
             # A forgotten id must stay expired for ever, so the clock may not be set before it.
-            floor = max(floor, self._kept.pop(order_id).expires_at_ms)
+            floor = max(floor, self._kept.pop(order_id).expires_at_ms + 1)
             self._flash.drop("order", order_id)
         self._flash.put("clock", "floor_ms", floor)
-        self._sweep_at = max(ANSWERS_KEPT, 2 * len(self._kept))
+        self._sweep_at = min(ANSWERS_MAX, max(ANSWERS_KEPT, 2 * len(self._kept)))
 
 
 def refused(order_id: str, refusal: LockRefusal, **fields: Any) -> DeviceAnswer:

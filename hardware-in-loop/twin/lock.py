@@ -227,7 +227,7 @@ class LockCore:
         def no(refusal: LockRefusal) -> No:
             return No(refusal=refusal, slot=slot.slot, generation=slot.generation)
 
-        if self.judge.superseded(slot.generation):
+        if slot.generation is not None and self.judge.superseded(slot.generation):
             return no(LockRefusal.SUPERSEDED)
         if not time.sure:
             return no(LockRefusal.NO_TIME)
@@ -278,7 +278,7 @@ class LockCore:
             sealed=order.pin_sealed,
             valid_from_s=order.valid_from_s or 0,
             valid_until_s=order.valid_until_s,
-            generation=order.generation or 0,
+            generation=order.generation,
         )
         return None if self._pins.put(slot) else LockRefusal.BAD_FRAME
 
@@ -316,7 +316,9 @@ class LockCore:
     def _turned_away(self, no: No, via: str, now: Reading) -> Reply:
         self._note_refusal(no, via, None)
         answer = refused("", no.refusal, wall_ms=self.rtc.read(now).ms)
-        self._add_refusal(no, now, None)
+        # A wait makes no event: the wrong tries before it did, and a lock's log is short.
+        if no.refusal is not LockRefusal.RATE_LIMITED:
+            self._add_refusal(no, now, None)
         return self._settled(answer, now)
 
     def _answered(self, order: Order, refusal: LockRefusal | None, now: Reading) -> Reply:

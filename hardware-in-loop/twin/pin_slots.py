@@ -28,7 +28,7 @@ class Slot:
     sealed: bytes
     valid_from_s: int
     valid_until_s: int
-    generation: int
+    generation: int | None  # None where generations do not count: staff
 
 
 class PinSlots:

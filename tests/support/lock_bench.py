@@ -95,7 +95,9 @@ class LockBench:
         """The box's order arrives."""
         return self.lock.handle_order(order, self.now)
 
-    def put_pin(self, digits: str, *, slot: int = 1, generation: int = 1, **fields: Any) -> Reply:
+    def put_pin(
+        self, digits: str, *, slot: int = 1, generation: int | None = 1, **fields: Any
+    ) -> Reply:
         """Put a PIN into a slot the way the box does, good until tomorrow."""
         nonce = self.numbers.to_bytes(12, "big")
         sealed = seal_pin(digits, device="lock-204", secret=SECRET, nonce=nonce)

@@ -113,6 +113,61 @@ def test_a_lock_that_died_while_moving_says_unknown_and_moves_nothing_again() ->
     assert bench.opened == 1
 
 
+class PowerCutError(Exception):
+    """The cells fell out."""
+
+
+class DyingFlash(Flash):
+    """Loses power at the n-th write, just before or just after it."""
+
+    def __init__(self, path: Path, cut_at: int, *, after: bool) -> None:
+        self.writes, self.cut_at, self.after = 0, cut_at, after
+        super().__init__(path)
+
+    def commit(self) -> None:
+        self.writes += 1
+        if self.writes == self.cut_at and not self.after:
+            raise PowerCutError
+        super().commit()
+        if self.writes == self.cut_at:
+            raise PowerCutError
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the write", "after the write"])
+def test_cut_at_every_write_no_order_moves_the_bolt_twice_or_is_called_done_unmoved(
+    tmp_path: Path, *, after: bool
+) -> None:
+    cuts = 0
+    for cut_at in range(1, 40):
+        bench = LockBench()
+        orders = [bench.order(credential=bench.key(gen=g)) for g in (1, 2, 3)]
+        bench.flash = Flash(tmp_path / f"f{cut_at}")
+        bench.restart()
+        bench.flash = DyingFlash(tmp_path / f"f{cut_at}", cut_at, after=after)
+        try:
+            bench.restart()
+            for order in orders:
+                bench.give(order)
+                bench.wait(6)
+                for event in bench.lock.pending():
+                    bench.lock.taken(event.seq)
+        except PowerCutError:
+            cuts += 1
+        said = bench.lock.state(bench.now).seq
+        bench.now_ms = NOON_MS
+        bench.flash = Flash(tmp_path / f"f{cut_at}")
+        bench.restart()
+        for order in orders:
+            answer = bench.give(order).answer
+            assert answer is not None
+            moves = bench.journal.count("bolt", to="unlocked", order_id=order.id)
+            acts = moves + bench.journal.count("held", order_id=order.id)
+            assert moves <= acts <= 1
+            assert answer.outcome is not Outcome.DONE or acts == 1
+        assert bench.lock.state(bench.now).seq >= said - 1
+    assert cuts > 15
+
+
 def test_a_refusal_is_answered_again_too(bench: LockBench) -> None:
     order = bench.order(credential=bench.key(doors=((DOOR + 1, 1),)))
     assert refusal(bench.give(order)) is LockRefusal.WRONG_DOOR
@@ -245,6 +300,13 @@ def test_a_cleared_pin_opens_nothing(bench: LockBench) -> None:
     bench.put_pin("2580")
     bench.give(bench.order(Verb.CLEAR_PIN, slot=1))
     assert refusal(bench.pin("2580")) is LockRefusal.WRONG_PIN
+
+
+def test_a_pin_without_a_generation_outlives_guests(bench: LockBench) -> None:
+    bench.put_pin("2580", generation=None)
+    bench.hold(bench.key(gen=9))
+    assert refusal(bench.pin("2580")) is None
+    assert bench.lock.state(bench.now).generation == 9
 
 
 def test_a_pin_outside_its_days_is_refused(bench: LockBench) -> None:
