@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-# The program a test starts, and the Debian package that brings it.
-PACKAGE_OF = {"chromium": "chromium", "mosquitto": "mosquitto"}
+# Programs that a Debian package of another name brings.
+PACKAGE_OF = {"mosquitto_passwd": "mosquitto", "mosquitto_pub": "mosquitto-clients"}
 # Debian keeps daemons out of an ordinary person's PATH.
 DAEMON_FOLDERS = ("/usr/sbin", "/usr/local/sbin")
 
@@ -27,7 +27,7 @@ def needs(program: str) -> Path:
         return Path(found)
     reason = (
         f"{program} is not installed. "
-        f"Cure: sudo apt-get install --no-install-recommends {PACKAGE_OF[program]}"
+        f"Cure: sudo apt-get install --no-install-recommends {PACKAGE_OF.get(program, program)}"
     )
     if in_ci():
         pytest.fail(reason, pytrace=False)
