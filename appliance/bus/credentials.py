@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from appliance.kernel.durable import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,27 +153,7 @@ def serialise(credentials: Credentials) -> bytes:
 
 def write(path: Path, credentials: Credentials) -> None:
     """Replace the file: a power cut leaves the old one or the new one, never half of each."""
-    write_private(path, serialise(credentials))
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write bytes that only the owner may read, whole or not at all, through to the disk."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, serialise(credentials))
 
 
 def add(

@@ -97,11 +97,16 @@ class Order:
     eco: bool | None = None
     wall_ms: int | None = None
     traceparent: str | None = None
+    about: str | None = None  # READ: the id of an earlier order whose end is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceAnswer:
-    """What the device says of one order, on the order's reply topic, QoS 1."""
+    """What the device says of one order, on the order's reply topic, QoS 1.
+
+    `about` repeats a READ's `about`; with it `about_outcome` None says that this device has never
+    begun that order, and UNKNOWN that it lost its power in the middle of it.
+    """
 
     id: str
     outcome: Outcome
@@ -110,6 +115,9 @@ class DeviceAnswer:
     seq: int | None = None  # the device's own event number, where the act made one
     wall_ms: int | None = None
     traceparent: str | None = None
+    about: str | None = None
+    about_outcome: Outcome | None = None
+    about_refusal: LockRefusal | None = None
 
 
 class EventKind(StrEnum):

@@ -16,8 +16,9 @@ import msgspec
 from appliance.bus.broker.listeners import EmbeddedBroker, PortTakenError, embedded_broker
 from appliance.bus.broker.mosquitto import Housing, write_configuration
 from appliance.bus.broker.settings import Address, BrokerSettings, TlsListener
-from appliance.bus.credentials import CredentialsError, load, write_private
+from appliance.bus.credentials import CredentialsError, load
 from appliance.kernel.clock import SystemClock
+from appliance.kernel.durable import write_whole
 
 if TYPE_CHECKING:
     from appliance.kernel.clock import Clock
@@ -100,7 +101,7 @@ async def serve(work: Work, clock: Clock) -> None:
     try:
         async with embedded_broker(work.settings, load(work.credentials), clock) as broker:
             if work.ready_file is not None:
-                write_private(work.ready_file, msgspec.json.encode(broker.ports))
+                write_whole(work.ready_file, msgspec.json.encode(broker.ports))
             click.echo(f"ready {msgspec.json.encode(broker.ports).decode()}")
             await _until(stop, again, work.credentials, broker)
     finally:

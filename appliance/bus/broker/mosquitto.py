@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from appliance.bus.broker.permissions import DISCOVERY_BIRTH, DISCOVERY_ROOT
-from appliance.bus.credentials import BusRole, write_private
+from appliance.bus.credentials import BusRole
 from appliance.bus.words import TOPIC_ROOT
+from appliance.kernel.durable import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,10 +40,10 @@ def write_configuration(
 ) -> Path:
     """Write all three files; returns the path for `mosquitto -c`. SIGHUP takes later ones up."""
     folder = housing.folder
-    write_private(folder / PASSWORDS_NAME, passwords(credentials).encode())
-    write_private(folder / ACL_NAME, acl(credentials).encode())
+    write_whole(folder / PASSWORDS_NAME, passwords(credentials).encode())
+    write_whole(folder / ACL_NAME, acl(credentials).encode())
     path = folder / CONF_NAME
-    write_private(path, configuration(settings, housing).encode())
+    write_whole(path, configuration(settings, housing).encode())
     return path
 
 
@@ -86,6 +87,7 @@ def _general(limits: Limits, housing: Housing) -> list[str]:
         "log_type error",
         "log_type warning",
         "log_type notice",
+        "log_type information",
         "connection_messages true",
         # Without it every command pays Nagle and a delayed acknowledgement: 10 ms, not 0.2.
         "set_tcp_nodelay true",
