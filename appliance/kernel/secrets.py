@@ -99,6 +99,13 @@ def change_master(vault: Vault, path: Path) -> None:
     First both keys are on disk, then keys.db is wrapped again, then the old key goes; whichever
     step the power takes, `open_vault` finds a key that fits, and `settle_master` ends the change.
     """
+    if not path.exists():
+        msg = (
+            f"there is no master key file at {path}: this box gets its key from systemd. Make a "
+            f"credential {CREDENTIAL} of three lines (its first line, a new key, the present key), "
+            "restart the box, then take the last line away."
+        )
+        raise VaultError(msg)
     old = load_masters(path, {})
     if old.previous is not None:
         vault.rotate(old.current)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
 from contextlib import closing
@@ -124,6 +125,26 @@ def test_after_a_change_the_old_master_is_gone_from_disk(tmp_path: Path, key_pat
         change_master(opened, key_path)
     assert load_masters(key_path, {}).previous is None
     assert old not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_box_with_a_systemd_credential_is_told_how_to_change_it_and_follows(
+    tmp_path: Path, key_path: Path
+) -> None:
+    with closing(_open(tmp_path, key_path)) as opened:
+        sealed = opened.seal("p1", "Ortega", AAD)
+        opened.commit_new_keys()
+        first, present, _ = key_path.read_bytes().split(b"\n")
+        key_path.unlink()
+        with pytest.raises(VaultError, match="a new key, the present key"):
+            change_master(opened, key_path)
+    fresh = base64.b64encode(b"n" * 32)
+    (tmp_path / CREDENTIAL).write_bytes(b"\n".join([first, fresh, present]))
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    open_vault(tmp_path / "keys.db", load_masters(key_path, environment)).close()
+    (tmp_path / CREDENTIAL).write_bytes(b"\n".join([first, fresh]))
+    masters = load_masters(key_path, environment)
+    with closing(open_vault(tmp_path / "keys.db", masters)) as opened:
+        assert opened.open(sealed, AAD) == "Ortega"
 
 
 def test_a_cut_at_any_line_of_a_change_of_master_leaves_a_box_that_opens(
