@@ -27,8 +27,10 @@ replay: run-ready  ## live through real bookings: FILE=bookings.csv.gz FROM=2016
 	@test -n "$(FILE)" || { echo "make replay needs FILE=..., for example FILE=../shared/data/hotel-bookings-city.csv.gz FROM=2016-08-01 TO=2016-08-31" >&2; exit 2; }
 	@$(BIN)/nightporter replay "$(FILE)" $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(if $(SEED),--seed $(SEED))
 
-test: check  ## everything that must hold: check, all tests, the wheel in a clean environment
-	$(BIN)/pytest
+test: test-ready  ## everything that must hold: check, all tests, the wheel in a clean environment
+	@check=held; $(MAKE) check || check=failed; \
+	echo "$(BIN)/pytest"; $(BIN)/pytest || exit; \
+	[ $$check = held ] || { echo "make test: the tests passed, make check did not (above)" >&2; exit 1; }
 
 test-slow: test-ready  ## the tests that take minutes
 	$(BIN)/pytest -m slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support.needs import needs
 from support.shared_data import shared_data
 
