@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import sys
+import warnings
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -170,7 +171,10 @@ def test_a_cut_at_any_line_of_a_change_of_master_leaves_a_box_that_opens(
 
 def _change_and_die(tmp_path: Path, key_path: Path, *, line: int) -> bool:
     """Change the master in a child that dies before its n-th line; False: it reached the end."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Idle threads of other tests are no danger to a child that only dies.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         opened = open_vault(tmp_path / "keys.db", load_masters(key_path, {}))
         left = line
