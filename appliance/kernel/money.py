@@ -22,7 +22,7 @@ AMOUNT_MINOR_MAX = 2**53 - 1
 
 def exponent(currency: str) -> int:
     """How many decimals the currency has; ValueError, a sentence, when there is no such one."""
-    if len(currency) != 3 or not currency.isupper() or not is_currency(currency):  # noqa: PLR2004 - ISO 4217 codes are three letters
+    if len(currency) != 3 or not currency.isupper() or not is_currency(currency):
         raise ValueError(f"{currency!r} is not a currency: use its three letters, such as EUR")
     return _EXPONENTS.get(currency, 2)
 
@@ -51,7 +51,7 @@ def say_money(amount_minor: int, currency: str, locale: str) -> str:
     """Write an amount as a person of that locale expects it, with all the currency's decimals."""
     places = exponent(currency)
     amount = decimal_of(amount_minor, currency)
-    if places == 2:  # noqa: PLR2004 - the locale's own pattern is right for the common case
+    if places == 2:
         return format_currency(amount, currency, locale=locale, currency_digits=False)
     pattern = f"¤\u00a0#,##0{'.' if places else ''}{'0' * places}"
     return format_currency(amount, currency, pattern, locale=locale, currency_digits=False)

@@ -168,5 +168,5 @@ def _passes_luhn(number: str) -> bool:
     total = 0
     for place, digit in enumerate(reversed(number)):
         value = int(digit) * (1 + place % 2)
-        total += value - 9 if value > 9 else value  # noqa: PLR2004 - the sum of its two digits
+        total += value - 9 if value > 9 else value
     return total % 10 == 0
