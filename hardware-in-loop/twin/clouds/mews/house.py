@@ -90,6 +90,7 @@ def _service(store: MewsStore) -> Json:
         "EndOffset": f"P0M0DT{house.departure_hour}H0M0S",
         "OccupancyStartOffset": f"P0M0DT{house.arrival_hour}H0M0S",
         "OccupancyEndOffset": f"P0M0DT{house.departure_hour}H0M0S",
+        "TimeUnit": "Day",
         "TimeUnitPeriod": "Day",
     }
     return {
