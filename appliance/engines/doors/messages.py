@@ -50,6 +50,7 @@ class Refusal(StrEnum):
     SEEN_BEFORE = "seen_before"  # the device's sequence number is not new
     UNKNOWN_DEVICE = "unknown_device"
     NO_SLOT = "no_slot"
+    NO_EVIDENCE = "no_evidence"  # a second word on an opening needs something that shows it
 
 
 @asked
@@ -110,7 +111,9 @@ class SettleOpening(Command):
     door_id: str
     outcome: Outcome
     refusal: LockRefusal | None = None
-    evidence: str = ""  # "answer", "late_answer", "event:<seq>", "bolt_state", "deadline", "restart", "person"
+    evidence: str = (
+        ""  # "answer", "late_answer", "event:<seq>", "bolt_state", "deadline", "restart", "person"
+    )
 
 
 @asked
@@ -147,6 +150,17 @@ class NoteDelivery(Command):
     outcome: Outcome
 
 
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotePinShown(Command):
+    """Somebody is about to see a key's PIN; asked before the digits are derived."""
+
+    name: ClassVar[str] = "doors.note_pin_shown"
+    roles: ClassVar[frozenset[Role]] = DESK | BOX | {Role.GUEST, Role.RESIDENT}
+    door_id: str
+    key_id: str
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCut(Event):
@@ -164,6 +178,18 @@ class KeyCut(Event):
     cti: str  # 8 bytes, hex
     slot: int
     clock_unsure: bool = False
+    pin_ref: str = ""  # the key whose PIN this one shares; empty: its own
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationAsked(Event):
+    """Every key of a holder is to die, wherever it opens."""
+
+    kind: ClassVar[str] = "doors.revocation_asked.v1"
+    holder_kind: HolderKind
+    holder_id: str
+    reason: str
 
 
 @fact
@@ -197,6 +223,7 @@ class OpenAsked(Event):
     holder_id: str
     generation: int
     expires_at_ms: int
+    cti: str = ""  # of the key that is pressed, hex
 
 
 @fact
@@ -244,3 +271,15 @@ class DeliveryNoted(Event):
     key_id: str
     what: str
     outcome: Outcome
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinShown(Event):
+    """Who looked at a PIN stands beside the fact; the digits stand nowhere."""
+
+    kind: ClassVar[str] = "doors.pin_shown.v1"
+    door_id: str
+    key_id: str
+    holder_kind: HolderKind
+    holder_id: str

@@ -1,0 +1,236 @@
+"""PINs and denials on their way to the locks: safe to repeat, repeated until a lock has them.
+
+What is owed is read from the engine's own tables, so a restart forgets nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from appliance.bus.words import LockRefusal, Order, Outcome, Verb, answer_topic
+from appliance.engines.doors.credentials import KeyFacts
+from appliance.engines.doors.messages import NoteDelivery
+from appliance.kernel.deciding import Asking
+from appliance.kernel.messages import Answer, Role, Who
+
+if TYPE_CHECKING:
+    from appliance.bus.requests import Orders, Told
+    from appliance.engines.doors.credentials import Locksmith
+    from appliance.engines.doors.fittings import Fittings
+    from appliance.kernel.clock import Clock
+    from appliance.kernel.reader import Reader
+    from appliance.kernel.tasks import Nursery
+
+logger = logging.getLogger(__name__)
+
+# Less than we wait for its answer: an order we gave up can no longer undo a later one.
+EXPIRES_MS: Final = 6_000
+ANSWER_S_MAX: Final = 8.0
+# Pauses between tries; a lock that comes back is served at once.
+PAUSES_S: Final = (2.0, 5.0, 15.0, 60.0, 300.0)
+# The signed list of a courier has a hundred (ble.md 2.9); what is left goes with the next order.
+DENIED_MAX: Final = 100
+_PASSING: Final = frozenset({LockRefusal.BUSY, LockRefusal.NO_TIME, LockRefusal.EXPIRED})
+_BOX: Final = Who(actor="box", role=Role.SERVICE)
+
+# The newest living key of each slot; its PIN is good for as long as any key that shares the slot.
+_PINS: Final = """
+SELECT k.key_id, k.door_id, d.number, d.device_id, max(k.generation), min(k.valid_from_s),
+       max(k.valid_until_s), k.cti, k.slot, k.pin_ref, max(k.rowid)
+FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id
+WHERE k.door_id = ? AND k.revoked_at_ms IS NULL AND k.valid_until_s > ?
+GROUP BY k.slot
+HAVING NOT EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
+                   AND y.what = 'pin_put')
+"""
+_ENDED: Final = """
+SELECT k.key_id, d.device_id, k.cti, k.slot,
+       EXISTS (SELECT 1 FROM doors_key o WHERE o.door_id = k.door_id AND o.slot = k.slot
+               AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2) AS slot_taken,
+       CASE WHEN d.room_id IS NOT NULL AND k.holder_kind IN ('stay', 'lease') AND NOT EXISTS (
+           SELECT 1 FROM doors_key o WHERE o.door_id = k.door_id AND o.revoked_at_ms IS NULL
+           AND o.holder_kind IN ('stay', 'lease') AND o.generation <= k.generation)
+       THEN k.generation + 1 END AS floor,
+       EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
+               AND y.what = 'pin_cleared') AS cleared,
+       EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
+               AND y.what = 'denied') AS denied
+FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id
+WHERE k.door_id = ?1 AND k.revoked_at_ms IS NOT NULL AND k.valid_until_s > ?2
+ORDER BY k.rowid
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    key_id: str
+    device_id: str
+    cti: str
+    slot: int
+    slot_taken: bool
+    floor: int | None
+    cleared: bool
+    denied: bool
+
+
+class Deliveries:
+    """One lane for each door that is owed something; a lock that is away delays no other."""
+
+    def __init__(  # noqa: PLR0913 - given by name by the gateway
+        self,
+        *,
+        orders: Orders,
+        ask: Callable[[Asking], Awaitable[Answer]],
+        reader: Reader,
+        clock: Clock,
+        nursery: Nursery,
+        locksmith: Locksmith,
+        fittings: Fittings,
+    ) -> None:
+        self._orders = orders
+        self._ask = ask
+        self._reader = reader
+        self._clock = clock
+        self._nursery = nursery
+        self._locksmith = locksmith
+        self._fittings = fittings
+        self._lanes: dict[str, bool] = {}  # door -> whether something changed since it looked
+
+    def owe(self, door_id: str) -> None:
+        """Something was cut or revoked at a door."""
+        if door_id in self._lanes:
+            self._lanes[door_id] = True
+            return
+        self._lanes[door_id] = True
+        self._nursery.mortal(f"deliveries to {door_id}", self._serve(door_id))
+
+    async def take_up(self) -> None:
+        """Begin again after a start, at every door with keys that have not ended."""
+        rows = await self._reader.rows(
+            "SELECT DISTINCT door_id FROM doors_key WHERE valid_until_s > ?", (self._now_s(),)
+        )
+        for (door_id,) in rows:
+            self.owe(door_id)
+
+    @property
+    def doors_served(self) -> int:
+        """Doors whose locks are owed something right now."""
+        return len(self._lanes)
+
+    async def _serve(self, door_id: str) -> None:
+        tries = 0
+        try:
+            while self._lanes[door_id]:
+                self._lanes[door_id] = False
+                device_id = await self._round(door_id)
+                if device_id is None:
+                    tries = 0
+                    continue
+                await self._fittings.heard_of(device_id, PAUSES_S[min(tries, len(PAUSES_S) - 1)])
+                tries += 1
+                self._lanes[door_id] = True
+        finally:
+            del self._lanes[door_id]
+
+    async def _round(self, door_id: str) -> str | None:
+        """Send what is owed; the device that must be asked again, or None when all is there."""
+        # Denials first: whoever has left must not wait for somebody's PIN.
+        away = await self._end(door_id)
+        if away is not None:
+            return away
+        for row in await self._reader.rows(_PINS, (door_id, self._now_s())):
+            key = KeyFacts(
+                key_id=row[0],
+                door_id=row[1],
+                door_number=row[2],
+                device_id=row[3],
+                generation=row[4],
+                valid_from_s=row[5],
+                valid_until_s=row[6],
+                cti=row[7],
+                slot=row[8],
+                pin_ref=row[9],
+            )
+            told = await self._send(
+                key.device_id,
+                key.key_id,
+                Verb.PUT_PIN,
+                slot=key.slot,
+                pin_sealed=self._locksmith.sealed_pin(key),
+                valid_from_s=key.valid_from_s,
+                valid_until_s=key.valid_until_s,
+                generation=key.generation,
+            )
+            if not await self._note(told, door_id, [key.key_id], "pin_put"):
+                return key.device_id
+        return None
+
+    async def _end(self, door_id: str) -> str | None:
+        rows = await self._reader.rows(_ENDED, (door_id, self._now_s()))
+        ended = [_ended(row) for row in rows]
+        owed = [key for key in ended if not key.denied][:DENIED_MAX]
+        if owed:
+            device_id = owed[0].device_id
+            floors = [key.floor for key in owed if key.floor is not None]
+            told = await self._send(
+                device_id,
+                owed[0].key_id,
+                Verb.DENY,
+                denied=tuple(bytes.fromhex(key.cti) for key in owed),
+                generation=max(floors, default=None),
+            )
+            if not await self._note(told, door_id, [key.key_id for key in owed], "denied"):
+                return device_id
+        for key in ended:
+            # A slot that somebody else has by now is not ours to clear: their PIN is in it.
+            if key.cleared or key.slot_taken:
+                continue
+            told = await self._send(key.device_id, key.key_id, Verb.CLEAR_PIN, slot=key.slot)
+            if not await self._note(told, door_id, [key.key_id], "pin_cleared"):
+                return key.device_id
+        return None
+
+    async def _send(self, device_id: str, key_id: str, verb: Verb, **fields: object) -> Told:
+        now_ms = self._clock.read().wall_ms
+        order = Order(
+            # Another try is another id: the lock would answer a known one with its first answer.
+            id=f"{key_id}.{verb}.{now_ms}",
+            verb=verb,
+            expires_at_ms=now_ms + EXPIRES_MS,
+            reply_topic=answer_topic(device_id),
+            **fields,  # type: ignore[arg-type]
+        )
+        return await self._orders.order(device_id, order, answer_s_max=ANSWER_S_MAX)
+
+    async def _note(self, told: Told, door_id: str, key_ids: list[str], what: str) -> bool:
+        """Write a lock's word down; False where it said none that counts."""
+        passing = told.answer is not None and told.answer.refusal in _PASSING
+        if told.outcome not in {Outcome.DONE, Outcome.REFUSED} or passing:
+            return False
+        if told.outcome is Outcome.REFUSED:
+            logger.error("the lock of %s refuses %s", door_id, what)
+        for key_id in key_ids:
+            command = NoteDelivery(door_id=door_id, key_id=key_id, what=what, outcome=told.outcome)
+            command_id = f"delivery:{key_id}:{what}"
+            await self._ask(Asking(command=command, command_id=command_id, who=_BOX))
+        return True
+
+    def _now_s(self) -> int:
+        return self._clock.read().wall_s
+
+
+def _ended(row: tuple[object, ...]) -> _Ended:
+    key_id, device_id, cti, slot, slot_taken, floor, cleared, denied = row
+    return _Ended(
+        key_id=str(key_id),
+        device_id=str(device_id),
+        cti=str(cti),
+        slot=int(str(slot)),
+        slot_taken=bool(slot_taken),
+        floor=None if floor is None else int(str(floor)),
+        cleared=bool(cleared),
+        denied=bool(denied),
+    )

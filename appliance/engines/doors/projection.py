@@ -1,0 +1,277 @@
+"""The read model of doors: doors, holders, keys, presses, what locks said, what they were sent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from appliance.engines.doors.messages import (
+    AccessLogged,
+    DeliveryNoted,
+    HolderKind,
+    KeyCut,
+    KeyRevoked,
+    OpenAsked,
+    OpenSettled,
+)
+from appliance.engines.identity.messages import StaffAdded, StaffDeactivated
+from appliance.engines.inventory.messages import DoorAdded, PropertySetUp
+from appliance.engines.stays.messages import (
+    Booked,
+    CheckedIn,
+    CheckedOut,
+    CheckInUndone,
+    DepartureChanged,
+    NoShowMarked,
+    RoomMoved,
+    StayCancelled,
+    StayState,
+)
+from appliance.kernel.engine import Apply, Connection, Projection, Recorded
+from appliance.kernel.messages import Event
+
+_DDL: Final = (
+    (
+        "CREATE TABLE IF NOT EXISTS doors_house (property_id TEXT PRIMARY KEY,"
+        " time_zone TEXT NOT NULL, check_out_until TEXT NOT NULL) STRICT"
+    ),
+    (
+        "CREATE TABLE IF NOT EXISTS doors_door (door_id TEXT PRIMARY KEY, number INTEGER NOT NULL,"
+        " title TEXT NOT NULL, device_id TEXT NOT NULL, room_id TEXT) STRICT"
+    ),
+    "CREATE INDEX IF NOT EXISTS doors_door_device ON doors_door (device_id)",
+    "CREATE INDEX IF NOT EXISTS doors_door_room ON doors_door (room_id)",
+    (
+        "CREATE TABLE IF NOT EXISTS doors_holder (kind TEXT NOT NULL, holder_id TEXT NOT NULL,"
+        " state TEXT NOT NULL, room_id TEXT, departure TEXT, PRIMARY KEY (kind, holder_id)) STRICT"
+    ),
+    (
+        "CREATE TABLE IF NOT EXISTS doors_key (key_id TEXT PRIMARY KEY, holder_kind TEXT NOT NULL,"
+        " holder_id TEXT NOT NULL, door_id TEXT NOT NULL, generation INTEGER NOT NULL,"
+        " valid_from_s INTEGER NOT NULL, valid_until_s INTEGER NOT NULL, reason TEXT NOT NULL,"
+        " cti TEXT NOT NULL, slot INTEGER NOT NULL, pin_ref TEXT NOT NULL,"
+        " clock_unsure INTEGER NOT NULL, cut_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER,"
+        " revoked_reason TEXT) STRICT"
+    ),
+    "CREATE INDEX IF NOT EXISTS doors_key_holder ON doors_key (holder_kind, holder_id)",
+    "CREATE INDEX IF NOT EXISTS doors_key_door ON doors_key (door_id, slot)",
+    "CREATE INDEX IF NOT EXISTS doors_key_cti ON doors_key (cti)",
+    "CREATE INDEX IF NOT EXISTS doors_key_ends ON doors_key (valid_until_s)",
+    (
+        "CREATE TABLE IF NOT EXISTS doors_opening (opening_id TEXT PRIMARY KEY,"
+        " door_id TEXT NOT NULL, device_id TEXT NOT NULL, key_id TEXT NOT NULL,"
+        " holder_kind TEXT NOT NULL, holder_id TEXT NOT NULL, asked_by TEXT NOT NULL,"
+        " asked_at_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL, outcome TEXT, refusal TEXT,"
+        " evidence TEXT, settled_at_ms INTEGER) STRICT"
+    ),
+    (
+        "CREATE INDEX IF NOT EXISTS doors_opening_open ON doors_opening (asked_at_ms)"
+        " WHERE outcome IS NULL OR outcome = 'unknown'"
+    ),
+    "CREATE INDEX IF NOT EXISTS doors_opening_door ON doors_opening (door_id, asked_at_ms)",
+    (
+        "CREATE TABLE IF NOT EXISTS doors_access (device_id TEXT NOT NULL, seq INTEGER NOT NULL,"
+        " position INTEGER NOT NULL, door_id TEXT NOT NULL, event TEXT NOT NULL,"
+        " at_ms INTEGER NOT NULL, device_wall_ms INTEGER NOT NULL, uncertainty_ms INTEGER NOT NULL,"
+        " order_id TEXT, key_id TEXT, holder_id TEXT, refusal TEXT, missed INTEGER NOT NULL,"
+        " PRIMARY KEY (device_id, seq)) STRICT"
+    ),
+    "CREATE INDEX IF NOT EXISTS doors_access_door ON doors_access (door_id, position)",
+    "CREATE INDEX IF NOT EXISTS doors_access_position ON doors_access (position)",
+    (
+        "CREATE TABLE IF NOT EXISTS doors_delivery (key_id TEXT NOT NULL, what TEXT NOT NULL,"
+        " outcome TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (key_id, what)) STRICT"
+    ),
+)
+
+
+def _house(db: Connection, event: PropertySetUp, _: Recorded) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO doors_house VALUES (?, ?, ?)",
+        (event.property_id, event.time_zone, event.check_out_until),
+    )
+
+
+def _door(db: Connection, event: DoorAdded, _: Recorded) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO doors_door VALUES (?, ?, ?, ?, ?)",
+        (event.door_id, event.number, event.title, event.device_id, event.room_id),
+    )
+
+
+def _holder(
+    db: Connection,
+    kind: HolderKind,
+    holder_id: str,
+    state: str,
+    place: tuple[str | None, str | None] = (None, None),
+) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO doors_holder VALUES (?, ?, ?, ?, ?)",
+        (kind.value, holder_id, state, *place),
+    )
+
+
+def _booked(db: Connection, event: Booked, _: Recorded) -> None:
+    # Only that the stay exists: room and dates matter from the moment it is in house.
+    _holder(db, HolderKind.STAY, event.stay_id, StayState.CONFIRMED.value)
+
+
+def _checked_in(db: Connection, event: CheckedIn, _: Recorded) -> None:
+    place = (event.room_id, event.departure.isoformat())
+    _holder(db, HolderKind.STAY, event.stay_id, StayState.IN_HOUSE.value, place)
+
+
+def _moved(db: Connection, event: RoomMoved, _: Recorded) -> None:
+    place = (event.to_room_id, event.departure.isoformat())
+    _holder(db, HolderKind.STAY, event.stay_id, StayState.IN_HOUSE.value, place)
+
+
+def _departure(db: Connection, event: DepartureChanged, _: Recorded) -> None:
+    db.execute(
+        "UPDATE doors_holder SET departure = ? WHERE kind = 'stay' AND holder_id = ?"
+        " AND state = 'in_house'",
+        (event.departure.isoformat(), event.stay_id),
+    )
+
+
+def _out(state: StayState) -> Apply:
+    def apply(
+        db: Connection,
+        event: CheckedOut | CheckInUndone | StayCancelled | NoShowMarked,
+        _: Recorded,
+    ) -> None:
+        _holder(db, HolderKind.STAY, event.stay_id, state.value)
+
+    return apply
+
+
+def _staff(db: Connection, event: StaffAdded, _: Recorded) -> None:
+    _holder(db, HolderKind.STAFF, event.person_id, "active")
+
+
+def _staff_gone(db: Connection, event: StaffDeactivated, _: Recorded) -> None:
+    _holder(db, HolderKind.STAFF, event.person_id, "gone")
+
+
+def _cut(db: Connection, event: KeyCut, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT INTO doors_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+        (
+            event.key_id,
+            event.holder_kind.value,
+            event.holder_id,
+            event.door_id,
+            event.generation,
+            event.valid_from_s,
+            event.valid_until_s,
+            event.reason.value,
+            event.cti,
+            event.slot,
+            event.pin_ref or event.key_id,
+            int(event.clock_unsure),
+            recorded.at_wall_ms,
+        ),
+    )
+
+
+def _revoked(db: Connection, event: KeyRevoked, recorded: Recorded) -> None:
+    db.execute(
+        "UPDATE doors_key SET revoked_at_ms = ?, revoked_reason = ? WHERE key_id = ?",
+        (recorded.at_wall_ms, event.reason, event.key_id),
+    )
+
+
+def _opening(db: Connection, event: OpenAsked, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT INTO doors_opening VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL)",
+        (
+            event.opening_id,
+            event.door_id,
+            event.device_id,
+            event.key_id,
+            event.holder_kind.value,
+            event.holder_id,
+            recorded.who.actor,
+            recorded.at_wall_ms,
+            event.expires_at_ms,
+        ),
+    )
+
+
+def _settled(db: Connection, event: OpenSettled, recorded: Recorded) -> None:
+    db.execute(
+        "UPDATE doors_opening SET outcome = ?, refusal = ?, evidence = ?, settled_at_ms = ?"
+        " WHERE opening_id = ?",
+        (
+            event.outcome.value,
+            event.refusal.value if event.refusal else None,
+            event.evidence,
+            recorded.at_wall_ms,
+            event.opening_id,
+        ),
+    )
+
+
+def _access(db: Connection, event: AccessLogged, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT INTO doors_access VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.device_id,
+            event.seq,
+            recorded.position,
+            event.door_id,
+            event.event.value,
+            recorded.at_wall_ms,
+            event.device_wall_ms,
+            event.device_uncertainty_ms,
+            event.order_id,
+            event.key_id,
+            event.holder_id,
+            event.refusal.value if event.refusal else None,
+            event.missed,
+        ),
+    )
+
+
+def _delivery(db: Connection, event: DeliveryNoted, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO doors_delivery VALUES (?, ?, ?, ?)",
+        (event.key_id, event.what, event.outcome.value, recorded.at_wall_ms),
+    )
+
+
+_ON: Final[dict[type[Event], Apply]] = {
+    PropertySetUp: _house,
+    DoorAdded: _door,
+    Booked: _booked,
+    CheckedIn: _checked_in,
+    RoomMoved: _moved,
+    DepartureChanged: _departure,
+    CheckedOut: _out(StayState.DEPARTED),
+    CheckInUndone: _out(StayState.CONFIRMED),
+    StayCancelled: _out(StayState.CANCELLED),
+    NoShowMarked: _out(StayState.NO_SHOW),
+    StaffAdded: _staff,
+    StaffDeactivated: _staff_gone,
+    KeyCut: _cut,
+    KeyRevoked: _revoked,
+    OpenAsked: _opening,
+    OpenSettled: _settled,
+    AccessLogged: _access,
+    DeliveryNoted: _delivery,
+}
+
+PROJECTION: Final = Projection(
+    name="doors",
+    ddl=_DDL,
+    tables=(
+        "doors_house",
+        "doors_door",
+        "doors_holder",
+        "doors_key",
+        "doors_opening",
+        "doors_access",
+        "doors_delivery",
+    ),
+    on=_ON,
+)

@@ -1,0 +1,134 @@
+"""What other engines' facts do to keys, in the same transaction: a departed guest has none.
+
+None of these commands can be refused, because a refusal would take the check-out back: what could
+be refused is not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from appliance.bus.words import EventKind, LockRefusal, Outcome
+from appliance.engines.doors.messages import (
+    AccessLogged,
+    CutKey,
+    HolderKind,
+    KeyReason,
+    RevocationAsked,
+    RevokeKeys,
+    SettleOpening,
+)
+from appliance.engines.doors.scene import (
+    doors_held,
+    doors_of_room,
+    opening_awaits,
+    stay_end_s,
+)
+from appliance.engines.identity.messages import StaffDeactivated
+from appliance.engines.stays.messages import (
+    CheckedOut,
+    CheckInUndone,
+    DepartureChanged,
+    NoShowMarked,
+    RoomMoved,
+    StayCancelled,
+)
+from appliance.kernel.engine import Facts, InlineReaction, Recorded
+from appliance.kernel.messages import Command
+
+_WHY: Final = {
+    CheckedOut: "checked_out",
+    CheckInUndone: "check_in_undone",
+    StayCancelled: "cancelled",
+    NoShowMarked: "no_show",
+}
+_SHOWN_BY: Final = {
+    EventKind.UNLOCKED: Outcome.DONE,
+    EventKind.REFUSED: Outcome.REFUSED,
+    EventKind.JAMMED: Outcome.REFUSED,
+}
+
+
+def _gone(
+    facts: Facts, event: CheckedOut | CheckInUndone | StayCancelled | NoShowMarked, _: Recorded
+) -> Sequence[Command]:
+    return _revoke_all(facts, HolderKind.STAY, event.stay_id, _WHY[type(event)])
+
+
+def _staff_gone(facts: Facts, event: StaffDeactivated, _: Recorded) -> Sequence[Command]:
+    return _revoke_all(facts, HolderKind.STAFF, event.person_id, "deactivated")
+
+
+def _revocation(facts: Facts, event: RevocationAsked, _: Recorded) -> Sequence[Command]:
+    return _revoke_all(facts, event.holder_kind, event.holder_id, event.reason)
+
+
+def _moved(facts: Facts, event: RoomMoved, recorded: Recorded) -> Sequence[Command]:
+    """New keys first, then the end of those of the room that was left."""
+    held = doors_held(facts, HolderKind.STAY, event.stay_id)
+    left = [door for door, room in held if room == event.from_room_id]
+    end_s = stay_end_s(facts, event.departure)
+    # A guest beyond the departure gets no key by itself: the desk changes the departure first.
+    still = end_s is not None and end_s > recorded.at_wall_ms // 1000
+    entered = doors_of_room(facts, event.to_room_id) if left and still else []
+    return [
+        *(_cut(event.stay_id, door, KeyReason.MOVED) for door in entered),
+        *(_revoke(HolderKind.STAY, event.stay_id, door, "moved") for door in left),
+    ]
+
+
+def _departure(facts: Facts, event: DepartureChanged, recorded: Recorded) -> Sequence[Command]:
+    """The same keys until the new end. An end that is past leaves a guest in house alone."""
+    end_s = stay_end_s(facts, event.departure)
+    if event.room_id is None or end_s is None or end_s <= recorded.at_wall_ms // 1000:
+        return []
+    held = doors_held(facts, HolderKind.STAY, event.stay_id)
+    # Only where the guest still lives: a key left over from elsewhere would be refused.
+    here = [door for door, room in held if room in {None, event.room_id}]
+    return [_cut(event.stay_id, door, KeyReason.EXTENDED) for door in here]
+
+
+def _shown(facts: Facts, event: AccessLogged, _: Recorded) -> Sequence[Command]:
+    """An event that names an order says what became of it, also hours later."""
+    outcome = _SHOWN_BY.get(event.event)
+    if event.order_id is None or outcome is None:
+        return []
+    door_id = opening_awaits(facts, event.order_id, event.device_id)
+    if door_id is None:
+        return []
+    refusal = LockRefusal.JAMMED if event.event is EventKind.JAMMED else event.refusal
+    settle = SettleOpening(
+        opening_id=event.order_id,
+        door_id=door_id,
+        outcome=outcome,
+        refusal=refusal,
+        evidence=f"event:{event.seq}",
+    )
+    return [settle]
+
+
+def _revoke_all(facts: Facts, kind: HolderKind, holder_id: str, reason: str) -> Sequence[Command]:
+    held = doors_held(facts, kind, holder_id)
+    return [_revoke(kind, holder_id, door, reason) for door, _ in held]
+
+
+def _revoke(kind: HolderKind, holder_id: str, door_id: str, reason: str) -> RevokeKeys:
+    return RevokeKeys(holder_kind=kind, holder_id=holder_id, door_id=door_id, reason=reason)
+
+
+def _cut(stay_id: str, door_id: str, reason: KeyReason) -> CutKey:
+    return CutKey(holder_kind=HolderKind.STAY, holder_id=stay_id, door_id=door_id, reason=reason)
+
+
+INLINE: Final = (
+    InlineReaction(event=CheckedOut, react=_gone),
+    InlineReaction(event=CheckInUndone, react=_gone),
+    InlineReaction(event=StayCancelled, react=_gone),
+    InlineReaction(event=NoShowMarked, react=_gone),
+    InlineReaction(event=StaffDeactivated, react=_staff_gone),
+    InlineReaction(event=RevocationAsked, react=_revocation),
+    InlineReaction(event=RoomMoved, react=_moved),
+    InlineReaction(event=DepartureChanged, react=_departure),
+    InlineReaction(event=AccessLogged, react=_shown),
+)

@@ -1,0 +1,65 @@
+"""The doors engine as the composition root takes it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from appliance.engines.doors import rules, scene
+from appliance.engines.doors.door import fold_door, fold_nothing
+from appliance.engines.doors.messages import (
+    CutKey,
+    LogAccess,
+    NoteDelivery,
+    NotePinShown,
+    OpenDoor,
+    RevokeKeys,
+    SettleOpening,
+)
+from appliance.engines.doors.projection import PROJECTION
+from appliance.engines.doors.reactions import INLINE
+from appliance.kernel.engine import Engine, Handling
+
+ENGINE: Final = Engine(
+    name="doors",
+    handlings=(
+        Handling(
+            command=CutKey, stream=scene.door_stream, load=scene.load_cut, decide=rules.cut_key
+        ),
+        Handling(
+            command=RevokeKeys,
+            stream=scene.revoke_stream,
+            load=scene.load_revoke,
+            decide=rules.revoke_keys,
+        ),
+        Handling(
+            command=OpenDoor, stream=scene.door_stream, load=scene.load_door, decide=rules.open_door
+        ),
+        Handling(
+            command=SettleOpening,
+            stream=scene.door_stream,
+            load=scene.load_state,
+            decide=rules.settle_opening,
+        ),
+        Handling(
+            command=LogAccess,
+            stream=scene.lock_stream,
+            load=scene.load_access,
+            decide=rules.log_access,
+        ),
+        Handling(
+            command=NoteDelivery,
+            stream=scene.door_stream,
+            load=scene.load_key,
+            decide=rules.note_delivery,
+        ),
+        Handling(
+            command=NotePinShown,
+            stream=scene.door_stream,
+            load=scene.load_key,
+            decide=rules.note_pin_shown,
+        ),
+    ),
+    folds={"doors": fold_door, "holders": fold_nothing, "locks": rules.fold_lock},
+    projection=PROJECTION,
+    inline=INLINE,
+)

@@ -1,0 +1,327 @@
+"""The rules of doors: who gets a key and until when, who may press, and what an answer settles."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+from appliance.bus.words import Outcome
+from appliance.engines.doors.door import DWELLERS, DoorState, Key, LockLog
+from appliance.engines.doors.messages import (
+    DESK,
+    AccessLogged,
+    CutKey,
+    DeliveryNoted,
+    HolderKind,
+    KeyCut,
+    KeyReason,
+    KeyRevoked,
+    LogAccess,
+    NoteDelivery,
+    NotePinShown,
+    OpenAsked,
+    OpenDoor,
+    OpenSettled,
+    PinShown,
+    Refusal,
+    RevocationAsked,
+    RevokeKeys,
+    SettleOpening,
+)
+from appliance.engines.doors.scene import AccessScene, Door, DoorScene, NamedKey
+from appliance.engines.doors.windows import Asked, KeyWindow, window
+from appliance.kernel.engine import Context, Decision, Yes
+from appliance.kernel.messages import Event, Role, Who
+
+# 6 s: half a second of radio, a retry below us, and still before the guest is told at 8 s.
+OPEN_EXPIRES_MS: Final = 6_000
+# Slot 0 is the installer's; keypads of this class have 200 (zigbee.md, PIN facts).
+SLOT_MIN: Final = 1
+SLOT_MAX: Final = 199
+# A door that everybody shares: nobody's key may end another's.
+SHARED_GENERATION: Final = 1
+# Missing numbers remembered in case they come late; a lock keeps 500 events itself.
+MISSING_MAX: Final = 512
+CTI_BYTES: Final = 8
+
+
+def cut_key(scene: DoorScene, command: CutKey, context: Context) -> Decision:
+    """A key for a holder at a door, and the end of those it replaces."""
+    door = scene.door
+    if door is None:
+        return Refusal.UNKNOWN_DOOR
+    if (refusal := _unfit(scene, command, door)) is not None:
+        return refusal
+    window_of_key = _window(scene, command, context)
+    if window_of_key is None:
+        return Refusal.BAD_WINDOW
+    own = scene.state.keys_of(command.holder_kind, command.holder_id)
+    last = own[-1] if own and command.reason is not KeyReason.LOST else None
+    slot = last.slot if last is not None else _free_slot(scene.state, context.now.wall_s)
+    if slot is None:
+        return Refusal.NO_SLOT
+    key_id = context.new_id("key")
+    cut = KeyCut(
+        key_id=key_id,
+        holder_kind=command.holder_kind,
+        holder_id=command.holder_id,
+        door_id=door.door_id,
+        generation=_generation(scene.state, command, door, last, context.now.wall_s),
+        valid_from_s=window_of_key.from_s,
+        valid_until_s=window_of_key.until_s,
+        reason=command.reason,
+        cti=_cti(key_id),
+        slot=slot,
+        clock_unsure=window_of_key.unsure,
+        pin_ref="" if last is None else last.pin_ref,
+    )
+    # The new key stands before the old one falls: nobody is without one in between.
+    ended = [_revoked(key, door, reason) for key, reason in _replaced(own, command, window_of_key)]
+    result = {
+        "key_id": key_id,
+        "door_id": door.door_id,
+        "generation": cut.generation,
+        "valid_until_s": cut.valid_until_s,
+    }
+    return Yes(events=[cut, *ended], result=result)
+
+
+def revoke_keys(scene: DoorScene, command: RevokeKeys, context: Context) -> Decision:
+    """The end of a holder's keys; where every door is meant, a fact that the engine acts on."""
+    del context
+    if command.door_id is None:
+        event = RevocationAsked(
+            holder_kind=command.holder_kind, holder_id=command.holder_id, reason=command.reason
+        )
+        return [event]
+    if scene.door is None:
+        return Refusal.UNKNOWN_DOOR
+    keys = scene.state.keys_of(command.holder_kind, command.holder_id)
+    events = [_revoked(key, scene.door, command.reason) for key in keys]
+    return Yes(events=events, result={"revoked": [key.key_id for key in keys]})
+
+
+def open_door(scene: DoorScene, command: OpenDoor, context: Context) -> Decision:
+    """One intent to move one bolt once."""
+    door = scene.door
+    if door is None:
+        return Refusal.UNKNOWN_DOOR
+    if not _may_press(command, context.who):
+        return Refusal.NOT_YOURS
+    now_s = context.now.wall_s
+    key = _key_to_press(scene.state, command, now_s)
+    if isinstance(key, Refusal):
+        return key
+    opening_id = context.new_id("open")
+    event = OpenAsked(
+        opening_id=opening_id,
+        door_id=door.door_id,
+        device_id=door.device_id,
+        door_number=door.number,
+        key_id=key.key_id,
+        holder_kind=key.holder_kind,
+        holder_id=key.holder_id,
+        generation=_pressed_generation(scene.state, key, door, now_s),
+        expires_at_ms=context.now.wall_ms + OPEN_EXPIRES_MS,
+        cti=key.cti,
+    )
+    return Yes(events=[event], result={"opening_id": opening_id, "door_id": door.door_id})
+
+
+def settle_opening(state: DoorState, command: SettleOpening, context: Context) -> Decision:
+    """What became of a press. UNKNOWN may get better by evidence; all else is final."""
+    opening = state.openings.get(command.opening_id)
+    if opening is None:
+        return Refusal.UNKNOWN_OPENING
+    person = context.who.role in DESK
+    evidence = "person" if person else command.evidence
+    if opening.final:
+        return Refusal.ALREADY_SETTLED
+    if opening.outcome is Outcome.UNKNOWN:
+        if command.outcome not in {Outcome.DONE, Outcome.REFUSED}:
+            return Refusal.ALREADY_SETTLED
+        if not evidence:
+            return Refusal.NO_EVIDENCE
+    elif person:
+        # While the order is on its way nobody in front of a screen knows better than the lock.
+        return Refusal.NO_EVIDENCE
+    event = OpenSettled(
+        opening_id=command.opening_id,
+        door_id=command.door_id,
+        outcome=command.outcome,
+        refusal=command.refusal,
+        evidence=evidence,
+    )
+    return Yes(events=[event], result={"outcome": command.outcome.value})
+
+
+def log_access(scene: AccessScene, command: LogAccess, context: Context) -> Decision:
+    """An event of a lock, once for each number; a jump in the numbers is counted as missed."""
+    del context
+    if scene.door is None:
+        return Refusal.UNKNOWN_DEVICE
+    log = scene.log
+    if command.seq <= log.last and command.seq not in log.missing:
+        return Refusal.SEEN_BEFORE
+    event = AccessLogged(
+        door_id=scene.door.door_id,
+        device_id=command.device_id,
+        seq=command.seq,
+        event=command.event,
+        device_wall_ms=command.device_wall_ms,
+        device_uncertainty_ms=command.device_uncertainty_ms,
+        order_id=command.order_id,
+        cti=command.cti,
+        slot=command.slot,
+        refusal=command.refusal,
+        generation=command.generation,
+        key_id=None if scene.key is None else scene.key.key_id,
+        holder_id=None if scene.key is None else scene.key.holder_id,
+        missed=max(0, command.seq - log.last - 1),
+    )
+    return [event]
+
+
+def note_delivery(key: NamedKey | None, command: NoteDelivery, context: Context) -> Decision:
+    """A lock took or refused something of a key."""
+    del context
+    if key is None:
+        return Refusal.NO_KEY
+    event = DeliveryNoted(
+        door_id=command.door_id,
+        key_id=command.key_id,
+        what=command.what,
+        outcome=command.outcome,
+    )
+    return [event]
+
+
+def note_pin_shown(key: NamedKey | None, command: NotePinShown, context: Context) -> Decision:
+    """Who may see a PIN: the desk, and whoever the key is for."""
+    if key is None:
+        return Refusal.NO_KEY
+    if not _is_theirs(key.holder_kind, key.holder_id, context.who):
+        return Refusal.NOT_YOURS
+    event = PinShown(
+        door_id=command.door_id,
+        key_id=command.key_id,
+        holder_kind=key.holder_kind,
+        holder_id=key.holder_id,
+    )
+    return [event]
+
+
+def fold_lock(state: LockLog | None, events: Iterable[Event]) -> LockLog:
+    """The numbers of one lock after some more facts."""
+    state = state or LockLog()
+    last, missing = state.last, set(state.missing)
+    for event in events:
+        if isinstance(event, AccessLogged):
+            missing.discard(event.seq)
+            missing.update(range(max(last + 1, event.seq - MISSING_MAX), event.seq))
+            last = max(last, event.seq)
+    return LockLog(last=last, missing=frozenset(sorted(missing)[-MISSING_MAX:]))
+
+
+def _unfit(scene: DoorScene, command: CutKey, door: Door) -> Refusal | None:
+    holder = scene.holder
+    if holder is None:
+        return Refusal.UNKNOWN_HOLDER
+    match command.holder_kind:
+        case HolderKind.STAY:
+            if holder.state != "in_house":
+                return Refusal.HOLDER_NOT_IN_HOUSE
+            if not door.shared and door.room_id != holder.room_id:
+                return Refusal.HOLDER_NOT_IN_ROOM
+        case HolderKind.STAFF:
+            if holder.state != "active":
+                return Refusal.UNKNOWN_HOLDER
+        case HolderKind.LEASE | HolderKind.VENDOR:
+            pass
+    return None
+
+
+def _window(scene: DoorScene, command: CutKey, context: Context) -> KeyWindow | None:
+    asked = Asked(
+        holder_kind=command.holder_kind,
+        from_s=command.valid_from_s,
+        until_s=command.valid_until_s,
+        departure_end_s=None if scene.holder is None else scene.holder.departure_end_s,
+    )
+    return window(asked, context.now)
+
+
+def _generation(state: DoorState, command: CutKey, door: Door, last: Key | None, now_s: int) -> int:
+    if door.shared:
+        return SHARED_GENERATION
+    if command.holder_kind not in DWELLERS:
+        return state.generation_now(now_s)
+    if last is not None:
+        return last.generation
+    # Somebody new, or a key in a stranger's hand: whatever was cut before dies at the first use.
+    return max(state.generation, state.floor - 1) + 1
+
+
+def _pressed_generation(state: DoorState, key: Key, door: Door, now_s: int) -> int:
+    if door.shared or key.holder_kind in DWELLERS:
+        return key.generation
+    # Staff whose key was cut before the guest came in are not the previous guest.
+    return max(key.generation, state.generation_now(now_s))
+
+
+def _replaced(own: tuple[Key, ...], command: CutKey, new: KeyWindow) -> list[tuple[Key, str]]:
+    if command.reason is KeyReason.LOST:
+        return [(key, "lost") for key in own]
+    if command.reason is KeyReason.EXTENDED:
+        # An earlier departure: what reaches beyond it ends; what ends sooner does no harm.
+        return [(key, "shortened") for key in own if key.valid_until_s > new.until_s]
+    return []
+
+
+def _free_slot(state: DoorState, now_s: int) -> int | None:
+    taken = {key.slot for key in state.keys if key.valid_until_s > now_s}
+    span = SLOT_MAX - SLOT_MIN + 1
+    # Round and round: a slot rests as long as possible before somebody else's PIN lies in it.
+    in_turn = (SLOT_MIN + (state.last_slot - SLOT_MIN + 1 + step) % span for step in range(span))
+    return next((slot for slot in in_turn if slot not in taken), None)
+
+
+def _cti(key_id: str) -> str:
+    return hashlib.sha256(f"cti:{key_id}".encode()).digest()[:CTI_BYTES].hex()
+
+
+def _revoked(key: Key, door: Door, reason: str) -> KeyRevoked:
+    return KeyRevoked(
+        key_id=key.key_id,
+        holder_kind=key.holder_kind,
+        holder_id=key.holder_id,
+        door_id=door.door_id,
+        generation=key.generation,
+        cti=key.cti,
+        slot=key.slot,
+        reason=reason,
+    )
+
+
+def _may_press(command: OpenDoor, who: Who) -> bool:
+    if command.holder_kind in DWELLERS:
+        return _is_theirs(command.holder_kind, command.holder_id, who)
+    # Staff press with a key in their own name; only the box acts for others.
+    own = who.actor == f"{command.holder_kind}:{command.holder_id}"
+    return own or who.role is Role.SERVICE
+
+
+def _is_theirs(kind: HolderKind, holder_id: str, who: Who) -> bool:
+    return who.role in DESK | {Role.SERVICE} or who.actor == f"{kind}:{holder_id}"
+
+
+def _key_to_press(state: DoorState, command: OpenDoor, now_s: int) -> Key | Refusal:
+    keys = state.keys_of(command.holder_kind, command.holder_id)
+    if not keys:
+        return Refusal.NO_KEY
+    live = [key for key in keys if key.holds_at(now_s)]
+    if live:
+        return max(live, key=lambda key: key.valid_until_s)
+    not_yet = any(key.valid_from_s > now_s for key in keys)
+    return Refusal.KEY_NOT_YET if not_yet else Refusal.KEY_EXPIRED

@@ -1,0 +1,233 @@
+"""What a rule of doors is shown: the door, its state, the holder, as the engine's own tables know.
+
+Loaders read inline tables and streams on the writer; they decide nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from appliance.bus.words import Outcome
+from appliance.engines.doors.door import DoorState, Key, LockLog
+from appliance.engines.doors.messages import (
+    CutKey,
+    HolderKind,
+    LogAccess,
+    NoteDelivery,
+    NotePinShown,
+    OpenDoor,
+    RevokeKeys,
+    SettleOpening,
+)
+from appliance.engines.doors.windows import departure_end_s
+from appliance.kernel.engine import Context, Facts
+
+GRACE_MIN = 120
+_DOOR = "SELECT door_id, number, device_id, room_id FROM doors_door WHERE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """A door as the inventory has it; without a room it is shared by everybody."""
+
+    door_id: str
+    number: int
+    device_id: str
+    room_id: str | None
+
+    @property
+    def shared(self) -> bool:
+        """Whether a newer guest must not end an older one's key here."""
+        return self.room_id is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whoever is to have a key; `state` is `in_house` for a stay, `active` for staff."""
+
+    state: str
+    room_id: str | None
+    departure_end_s: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorScene:
+    """A door and what is known of the one who asks for something at it."""
+
+    door: Door | None
+    state: DoorState
+    holder: Holder | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedKey:
+    """A key in the log, revoked or not: whose it was."""
+
+    key_id: str
+    holder_kind: HolderKind
+    holder_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessScene:
+    """A lock's door, its numbers so far, and whose key an event names."""
+
+    door: Door | None
+    log: LockLog
+    key: NamedKey | None
+
+
+def door_stream(command: CutKey | OpenDoor | SettleOpening | NoteDelivery, _: Context) -> str:
+    """One stream for each door."""
+    return f"doors/{command.door_id}"
+
+
+def revoke_stream(command: RevokeKeys, _: Context) -> str:
+    """At one door, or at the holder where every door is meant."""
+    if command.door_id is None:
+        return f"holders/{command.holder_kind}:{command.holder_id}"
+    return f"doors/{command.door_id}"
+
+
+def lock_stream(command: LogAccess, _: Context) -> str:
+    """Events are numbered by the device, so a device has a stream."""
+    return f"locks/{command.device_id}"
+
+
+def load_cut(facts: Facts, command: CutKey, _: Context) -> DoorScene:
+    """The door, its keys, and whether the holder may have one."""
+    return DoorScene(
+        door=door_of(facts, command.door_id),
+        state=facts.fold(f"doors/{command.door_id}"),
+        holder=holder_of(facts, command.holder_kind, command.holder_id),
+    )
+
+
+def load_door(facts: Facts, command: OpenDoor | RevokeKeys, _: Context) -> DoorScene:
+    """The door and its state."""
+    door_id = command.door_id or ""
+    return DoorScene(door=door_of(facts, door_id), state=facts.fold(f"doors/{door_id}"))
+
+
+def load_revoke(facts: Facts, command: RevokeKeys, context: Context) -> DoorScene:
+    """The door; where every door is meant there is nothing to look at yet."""
+    if command.door_id is None:
+        return DoorScene(door=None, state=DoorState())
+    return load_door(facts, command, context)
+
+
+def load_state(facts: Facts, command: SettleOpening, _: Context) -> DoorState:
+    """The state alone."""
+    state: DoorState = facts.fold(f"doors/{command.door_id}")
+    return state
+
+
+def load_key(facts: Facts, command: NoteDelivery | NotePinShown, _: Context) -> NamedKey | None:
+    """Whose key, also of one long revoked."""
+    return _key(facts, "key_id = ? AND door_id = ?", command.key_id, command.door_id)
+
+
+def load_access(facts: Facts, command: LogAccess, _: Context) -> AccessScene:
+    """The door of a lock and the key that an event names by order, cti or slot."""
+    door = _door(facts, "device_id = ?", command.device_id)
+    return AccessScene(
+        door=door,
+        log=facts.fold(f"locks/{command.device_id}"),
+        key=None if door is None else _named_by(facts, command, door.door_id),
+    )
+
+
+def door_of(facts: Facts, door_id: str) -> Door | None:
+    """A door by its id."""
+    return _door(facts, "door_id = ?", door_id)
+
+
+def doors_of_room(facts: Facts, room_id: str) -> list[str]:
+    """The doors of a room, in a stable order."""
+    query = "SELECT door_id FROM doors_door WHERE room_id = ? ORDER BY door_id"
+    return [row[0] for row in facts.rows(query, (room_id,))]
+
+
+def doors_held(facts: Facts, kind: HolderKind, holder_id: str) -> list[tuple[str, str | None]]:
+    """Where a holder has keys that nobody revoked: (door id, its room's id or None)."""
+    query = (
+        "SELECT DISTINCT k.door_id, d.room_id FROM doors_key k JOIN doors_door d"
+        " ON d.door_id = k.door_id WHERE k.holder_kind = ? AND k.holder_id = ?"
+        " AND k.revoked_at_ms IS NULL ORDER BY k.door_id"
+    )
+    return [(row[0], row[1]) for row in facts.rows(query, (kind.value, holder_id))]
+
+
+def holder_of(facts: Facts, kind: HolderKind, holder_id: str) -> Holder | None:
+    """What the engine's own copy says of a holder. Leases and vendors are taken at their word."""
+    if not holder_id:
+        return None
+    if kind in {HolderKind.LEASE, HolderKind.VENDOR}:
+        return Holder(state="active", room_id=None, departure_end_s=None)
+    row = facts.row(
+        "SELECT state, room_id, departure FROM doors_holder WHERE kind = ? AND holder_id = ?",
+        (kind.value, holder_id),
+    )
+    if row is None:
+        return None
+    end = None if row[2] is None else stay_end_s(facts, date.fromisoformat(row[2]))
+    return Holder(state=row[0], room_id=row[1], departure_end_s=end)
+
+
+def stay_end_s(facts: Facts, departure: date) -> int | None:
+    """When keys of a stay that departs this day end; None before the property is set up."""
+    house = facts.row("SELECT time_zone, check_out_until FROM doors_house")
+    if house is None:
+        return None
+    grace_min = facts.setting("doors.grace_minutes", GRACE_MIN)
+    return departure_end_s(departure, house[1], house[0], int(grace_min))
+
+
+def opening_awaits(facts: Facts, opening_id: str, device_id: str) -> str | None:
+    """The door of an opening at this device whose end is not known; None for any other."""
+    row = facts.row(
+        "SELECT door_id FROM doors_opening WHERE opening_id = ? AND device_id = ?"
+        " AND (outcome IS NULL OR outcome = ?)",
+        (opening_id, device_id, Outcome.UNKNOWN.value),
+    )
+    return None if row is None else row[0]
+
+
+def _door(facts: Facts, where: str, value: str) -> Door | None:
+    row = facts.row(f"{_DOOR} {where}", (value,))
+    if row is None:
+        return None
+    return Door(door_id=row[0], number=row[1], device_id=row[2], room_id=row[3])
+
+
+def _named_by(facts: Facts, command: LogAccess, door_id: str) -> NamedKey | None:
+    if command.order_id is not None:
+        row = facts.row(
+            "SELECT key_id FROM doors_opening WHERE opening_id = ? AND device_id = ?",
+            (command.order_id, command.device_id),
+        )
+        if row is not None:
+            return _key(facts, "key_id = ? AND door_id = ?", row[0], door_id)
+    if command.cti is not None:
+        return _key(facts, "cti = ? AND door_id = ?", command.cti, door_id)
+    if command.slot is not None:
+        # The last key of a slot: the one before it lost the slot when this one was cut.
+        return _key(facts, "slot = ? AND door_id = ?", command.slot, door_id)
+    return None
+
+
+def _key(facts: Facts, where: str, value: str | int, door_id: str) -> NamedKey | None:
+    row = facts.row(
+        f"SELECT key_id, holder_kind, holder_id FROM doors_key WHERE {where}"  # noqa: S608 - ours
+        " ORDER BY cut_at_ms DESC, rowid DESC",
+        (value, door_id),
+    )
+    if row is None:
+        return None
+    return NamedKey(key_id=row[0], holder_kind=HolderKind(row[1]), holder_id=row[2])
+
+
+def names_of(key: Key) -> NamedKey:
+    """A live key as the log names it."""
+    return NamedKey(key_id=key.key_id, holder_kind=key.holder_kind, holder_id=key.holder_id)
