@@ -37,11 +37,15 @@ SIMULATED: Final = frozenset({DeviceKind.LOCK, DeviceKind.THERMOSTAT, DeviceKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Where the devices keep their flash (None: in memory), their weather, and the seed of chance."""
+    """Where the devices keep their flash (None: in memory), their weather, and the seed of chance.
+
+    `measure_s` is how often thermostats measure: a replay of months takes an hour instead.
+    """
 
     folder: Path | None = None
     weather: Weather = field(default_factory=Curve)
     seed: int = 0
+    measure_s: int = 60
 
 
 class Property:
@@ -64,6 +68,7 @@ class Property:
         around = around or Surroundings()
         self._folder = around.folder
         self._weather = around.weather
+        self._measure_ms = around.measure_s * 1000
         self._issuers = issuers(sheet.issuer_points)
         self.left_out = tuple(d.device for d in sheet.devices if d.kind not in SIMULATED)
         self.devices: Mapping[str, Device] = {
@@ -104,6 +109,7 @@ class Property:
                 weather=self._weather,
                 set_point_c10=sheet.set_point_c10,
                 measured_c10=sheet.measured_c10,
+                tick_ms=self._measure_ms,
             )
             return ThermostatCore(
                 sheet.device, flash=flash, journal=self._journal, now=now, start=start

@@ -54,6 +54,7 @@ class RoomStart:
     weather: Weather = field(default_factory=Curve)
     set_point_c10: int = 210
     measured_c10: int = 195
+    tick_ms: int = TICK_MS  # how often it measures and says so
 
 
 class ThermostatCore(ModestCore):
@@ -70,7 +71,7 @@ class ThermostatCore(ModestCore):
     ) -> None:
         super().__init__(device, flash=flash, journal=journal, now=now)
         start = start or RoomStart()
-        self._room, self._weather = start.room, start.weather
+        self._room, self._weather, self._tick_ms = start.room, start.weather, start.tick_ms
         self._comfort_c10: int = flash.get("number", "comfort_c10", start.set_point_c10)
         self._eco: bool = flash.get("number", "eco", default=False)
         self._inside_c: float = flash.get("number", "inside_c", start.measured_c10 / 10)
@@ -119,8 +120,8 @@ class ThermostatCore(ModestCore):
         return Reply(state=None if quiet else state)
 
     def due_ms(self) -> int:
-        """Once a minute."""
-        return self._at_ms + TICK_MS
+        """Once a minute, unless it was asked otherwise."""
+        return self._at_ms + self._tick_ms
 
     def state(self, now: Reading) -> ThermostatState:
         """What the thermostat says of itself."""

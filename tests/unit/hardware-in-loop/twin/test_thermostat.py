@@ -121,3 +121,12 @@ def test_the_guests_hand_is_an_event_and_survives_a_restart() -> None:
     assert len(core.turn(235, at(NOON_MS)).events) == 1
     assert core.turn(235, at(NOON_MS)).events == ()
     assert room(flash).state(at(NOON_MS)).set_point_c10 == 235
+
+
+def test_a_room_measured_once_an_hour_is_as_warm_as_one_measured_every_minute() -> None:
+    hourly, minutely = room(), room()
+    end = NOON_MS + 24 * HOUR_MS
+    for ms in range(NOON_MS, end + 1, HOUR_MS):
+        hourly.tick(at(ms))
+    live(minutely, 24)
+    assert abs(hourly.state(at(end)).measured_c10 - minutely.state(at(end)).measured_c10) <= 4
