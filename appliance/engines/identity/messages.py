@@ -139,6 +139,27 @@ class CloseShift(Command):
     acknowledged: tuple[str, ...] = ()
 
 
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetPerson(Command):
+    """Erase a person for ever: their key is destroyed, and destroyed again after a restore."""
+
+    name: ClassVar[str] = "identity.forget_person"
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.MANAGER, Role.ADMIN, Role.SERVICE})
+    person_id: str
+    reason: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonForgotten(Event):
+    """A person's key is to be destroyed; the box does so at once and at every restore."""
+
+    kind: ClassVar[str] = "identity.person_forgotten.v1"
+    person_id: str
+    reason: str
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffAdded(Event):
