@@ -234,7 +234,10 @@ class BookingsFile:
         for one in self.bookings:
             if one.status is Status.CANCELED or one.arrival > last:
                 continue
-            slept = (one.left_on - one.arrival).days if one.status is Status.CHECK_OUT else 1
+            # A guest who left on the day of arrival had a room all the same.
+            slept = max((one.left_on - one.arrival).days, 1)
+            if one.status is Status.NO_SHOW:
+                slept = 1
             for index in range(slept):
                 night = one.arrival + timedelta(days=index)
                 if first <= night:

@@ -47,11 +47,12 @@ def _formats() -> jsonschema.FormatChecker:
     formats = jsonschema.FormatChecker(["uuid"])
 
     # The library brings no check of its own for times.
-    @formats.checks("date-time", raises=ValueError)
-    def _time(value: object) -> bool:
-        return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
-
+    formats.checks("date-time", raises=ValueError)(_is_time)
     return formats
+
+
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
 @functools.cache
