@@ -15,6 +15,7 @@ from appliance.kernel.messages import Admission, Answer, KernelRefusal, Refused
 
 if TYPE_CHECKING:
     from appliance.kernel.engine import Connection, Recorded
+    from appliance.kernel.telemetry import Metrics
 
 T = TypeVar("T")
 
@@ -47,13 +48,12 @@ class _Job:
     done: asyncio.Future[None]
 
 
-@dataclass(slots=True)
-class Counts:
-    """What happened since start; read by the metrics."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How much may wait, by class, and how much shares a commit."""
 
-    committed_batches: int = 0
-    commands: int = 0
-    refused_full: dict[Admission, int] = field(default_factory=dict)
+    waiting: Mapping[Admission, int] = field(default_factory=lambda: WAITING_MAX)
+    batch: int = BATCH_MAX
 
 
 class WriterStoppedError(Exception):
@@ -63,9 +63,12 @@ class WriterStoppedError(Exception):
 class Asker:
     """Asks the rules on the writer's thread and answers when the answer is on disk."""
 
-    def __init__(self, deciding: Deciding) -> None:
+    def __init__(
+        self, deciding: Deciding, *, room: Room | None = None, metrics: Metrics | None = None
+    ) -> None:
         self.deciding = deciding
-        self.counts = Counts()
+        self._room = room or Room()
+        self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._queues: dict[Admission, deque[_Waiting]] = {kind: deque() for kind in Admission}
         self._jobs: deque[_Job] = deque()
@@ -104,13 +107,16 @@ class Asker:
         """
         kind = max(asking.command.admission, admission or asking.command.admission)
         queue = self._queues[kind]
-        if len(queue) >= WAITING_MAX[kind]:
-            self.counts.refused_full[kind] = self.counts.refused_full.get(kind, 0) + 1
+        if len(queue) >= self._room.waiting[kind]:
             detail = {"class": kind.name.lower()}
-            return Refused(engine="kernel", code=KernelRefusal.OVERLOADED, detail=detail)
+            refused = Refused(engine="kernel", code=KernelRefusal.OVERLOADED, detail=detail)
+            self._count(kind, refused)
+            return refused
         waiting = _Waiting(asking, self._loop.create_future())
         self._enqueue(queue.append, waiting)
-        return await waiting.answered
+        answer = await waiting.answered
+        self._count(kind, answer)
+        return answer
 
     async def apply(self, work: Callable[[Connection], None]) -> None:
         """Run a follower's statements on the writer, after every waiting command of people."""
@@ -159,7 +165,7 @@ class Asker:
         batch: list[_Waiting] = []
         for kind in Admission:
             queue = self._queues[kind]
-            most = BULK_BATCH_MAX if kind is Admission.BULK else BATCH_MAX
+            most = BULK_BATCH_MAX if kind is Admission.BULK else self._room.batch
             if kind is Admission.BULK and (batch or self._jobs_are_due()):
                 break
             while queue and len(batch) < most:
@@ -174,10 +180,18 @@ class Asker:
         return bool(self._jobs) and not self._bulk_had_its_turn
 
     def _carry_out(self, batch: list[_Waiting]) -> None:
-        decided = self.deciding.carry_out([waiting.asking for waiting in batch])
-        self.counts.committed_batches += 1
-        self.counts.commands += len(batch)
+        if self._metrics is None:
+            decided = self.deciding.carry_out([waiting.asking for waiting in batch])
+        else:
+            self._metrics.batch_size.observe(len(batch))
+            with self._metrics.commit_seconds.time():
+                decided = self.deciding.carry_out([waiting.asking for waiting in batch])
         self._call(self._deliver, batch, decided)
+
+    def _count(self, kind: Admission, answer: Answer) -> None:
+        if self._metrics is not None:
+            outcome = answer.code if isinstance(answer, Refused) else "done"
+            self._metrics.commands.labels(kind.name.lower(), outcome).inc()
 
     def _do(self, job: _Job) -> None:
         error: Exception | None = None
