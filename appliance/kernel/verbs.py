@@ -66,7 +66,10 @@ class Verbs(click.Group):
         entry = next(iter(entry_points(group=GROUP, name=cmd_name)), None)
         if entry is None:
             return None
-        found = load(entry)
+        try:
+            found = load(entry)
+        except Exception as error:  # noqa: BLE001 (one broken verb must not take the others' help away)
+            return broken(entry.name, error)
         return stand_in(entry.name, found) if isinstance(found, Absent) else found
 
 
@@ -82,6 +85,21 @@ def stand_in(name: str, absent: Absent) -> click.Command:
         callback=answer,
         short_help=NOT_HERE,
         help=absent.sentence,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+
+
+def broken(name: str, error: Exception) -> click.Command:
+    """A command whose module raised while it was imported: listed so, and raised when asked for."""
+
+    def answer() -> None:
+        raise error
+
+    return click.Command(
+        name,
+        callback=answer,
+        short_help=f"(broken: {type(error).__name__})",
         add_help_option=False,
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )

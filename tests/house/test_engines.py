@@ -25,7 +25,12 @@ FURNITURE = {
 }
 # A file of another name is a piece of the room's rules, and as pure as they are. What does more
 # needs a reason here: room -> file -> why it is a file of its own.
-OWN_PIECES: dict[str, dict[str, str]] = {}
+OWN_PIECES: dict[str, dict[str, str]] = {
+    "doors": {
+        "fittings.py": "what locks last said, in memory: waits for a bolt's own word",
+        "gateway.py": "the one place where a committed press leaves for a lock",
+    },
+}
 IMPURE = {
     "aiohttp",
     "aiosqlite",

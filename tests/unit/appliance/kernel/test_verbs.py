@@ -46,6 +46,13 @@ def test_a_bug_inside_a_verb_is_not_hidden_as_missing(
     sys.modules.pop("np_broken_verb", None)
 
 
+def test_one_broken_verb_leaves_the_help_of_the_others_and_is_raised_when_asked_for() -> None:
+    command = verbs.broken("dance", ValueError("a bug"))
+    assert "broken" in command.get_short_help_str()
+    answer = CliRunner().invoke(command, ["--fast"])
+    assert isinstance(answer.exception, ValueError)
+
+
 def test_asking_for_what_is_not_here_says_so_and_exits_with_2() -> None:
     command = stand_in("dance", Absent("`nightporter dance` is not available here: cure."))
     answer = CliRunner().invoke(command, ["--fast", "now"])
