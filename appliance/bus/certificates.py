@@ -69,10 +69,7 @@ class Authority:
         )
         for serial in sorted(set(serials))[:REVOKED_MAX]:
             builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder()
-                .serial_number(serial)
-                .revocation_date(now)
-                .build()
+                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
             )
         signed = builder.sign(self._key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM)

@@ -114,9 +114,7 @@ def parse(data: bytes) -> Credentials:
 def check_name(name: str) -> None:
     """Raise CredentialsError unless the name is safe in a topic, an ACL file and a certificate."""
     if not IDENTITY.fullmatch(name):
-        sentence = (
-            f"{name!r} cannot be a name on the bus. Use 1 to 63 letters, digits, '_', '.', '@', '-'."
-        )
+        sentence = f"{name!r} cannot be a name on the bus. Use 1 to 63 letters, digits, '_', '.', '@', '-'."
         raise CredentialsError(sentence)
 
 

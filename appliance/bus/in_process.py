@@ -118,7 +118,7 @@ class InProcessBus:
         self._owed: OrderedDict[int, Message] = OrderedDict()
         self._numbers = count(1)
         self._connected = False
-        self._replaced = False
+        self._connects = 0
         self._confirmed_s: float | None = None
         self.lanes = Lanes(clock=clock, nursery=nursery, handler_s_max=None)
 
@@ -161,9 +161,7 @@ class InProcessBus:
 
     async def subscribe(self, topic_filter: str, handler: Handler, *, qos: int = 1) -> None:
         """Have messages handled; raises BusRefusedError where permissions say no."""
-        if not filter_is_sound(topic_filter) or not may(
-            self._who, Action.SUBSCRIBE, topic_filter
-        ):
+        if not filter_is_sound(topic_filter) or not may(self._who, Action.SUBSCRIBE, topic_filter):
             msg = f"{self.identity!r} may not read {topic_filter}. Look at its role."
             raise BusRefusedError(msg)
         self.lanes.add(topic_filter, handler)
@@ -180,7 +178,7 @@ class InProcessBus:
         """Bring the line back: what was owed is delivered, then every greeting is awaited."""
         if not self._connected:
             self._resume()
-            await self._greet()
+            await self._greet(self._connects)
 
     async def cut(self) -> None:
         """Lose the line: the will is published, QoS 1 messages wait for the way back."""
@@ -193,7 +191,7 @@ class InProcessBus:
     def appear(self) -> None:
         """Connect without waiting for the greetings; they run in the nursery."""
         self._resume()
-        self._nursery.mortal(f"bus {self.identity} greeting", self._greet())
+        self._nursery.mortal(f"bus {self.identity} greeting", self._greet(self._connects))
 
     def drop(self) -> None:
         """Lose the line now."""
@@ -206,7 +204,6 @@ class InProcessBus:
 
     def inherit(self, old: InProcessBus) -> None:
         """Take over the subscriptions and what was delivered but never handled."""
-        old._replaced = True
         self._wanted = dict(old._wanted)
         for message in old._owed.values():
             self._owed[next(self._numbers)] = replace(message, repeated=True)
@@ -239,18 +236,21 @@ class InProcessBus:
 
     def _resume(self) -> None:
         self._connected = True
+        self._connects += 1
         for number, message in list(self._owed.items()):
             self._hand_over(number, message)
+        # Like the client on a real broker, which asks for every filter again.
+        for topic_filter in self._wanted:
+            self._show_retained(topic_filter)
 
     def _leave(self) -> None:
         self._connected = False
         self._confirmed_s = self._clock.monotonic()
 
-    async def _greet(self) -> None:
-        for topic_filter in list(self._wanted):
-            self._show_retained(topic_filter)
+    async def _greet(self, connect: int) -> None:
         for greeting in self._greetings:
-            await greeting()
+            if self._connected and self._connects == connect:
+                await greeting()
 
     def _show_retained(self, topic_filter: str) -> None:
         for kept in self._hub.retained_for(topic_filter):

@@ -47,9 +47,7 @@ class Told:
 class Orders:
     """Sends orders over one bus and knows what became of each."""
 
-    def __init__(
-        self, *, bus: Bus, clock: Clock, on_late_answer: LateAnswer | None = None
-    ) -> None:
+    def __init__(self, *, bus: Bus, clock: Clock, on_late_answer: LateAnswer | None = None) -> None:
         self._bus = bus
         self._clock = clock
         self._on_late_answer = on_late_answer
@@ -60,9 +58,7 @@ class Orders:
         """Listen for answers of every device; call it before the bus is started."""
         await self._bus.subscribe(f"{TOPIC_ROOT}/+/up/answer", self._answered)
 
-    async def order(
-        self, device: str, order: Order, *, answer_s_max: float = ANSWER_S_MAX
-    ) -> Told:
+    async def order(self, device: str, order: Order, *, answer_s_max: float = ANSWER_S_MAX) -> Told:
         """Send an order once and wait for its answer, at most `answer_s_max` seconds.
 
         NOT_SENT means that the device cannot have seen it; UNKNOWN that it may have, and then only

@@ -16,7 +16,6 @@ from appliance.bus.broker.mosquitto import Housing, write_configuration
 from appliance.bus.broker.settings import Address, BrokerSettings, TlsListener
 from appliance.bus.credentials import BusRole, Credentials
 from appliance.kernel.clock import SystemClock
-
 from support.needs import needs
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from appliance.bus.port import Message, Standing
-
     from support.brokers import House, Running
 
 

@@ -34,7 +34,9 @@ class Hello:
     def encode(self) -> bytes:
         """Write the packet; level 5 gets an empty property list."""
         will = self.will
-        flags = self.clean << 1 | (self.username is not None) << 7 | (self.password is not None) << 6
+        flags = (
+            self.clean << 1 | (self.username is not None) << 7 | (self.password is not None) << 6
+        )
         if will is not None:
             flags |= 4 | will.qos << 3 | will.retain << 5
         body = _text("MQTT") + bytes([self.level, flags]) + struct.pack("!H", self.keepalive_s)

@@ -16,6 +16,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 from appliance.bus.broker.packets import (
     LEVEL_311,
     Connect,
@@ -229,7 +232,7 @@ class Admission:
         try:
             packet = await wire.packet(self._limits.connect_bytes_max, limit_s, limit_s)
         except (MalformedError, SlowError, asyncio.IncompleteReadError, OSError) as error:
-            logger.info("no CONNECT from %s: %s", wire.address, error or type(error).__name__)
+            logger.info("no CONNECT from %s: %s", wire.address, str(error) or "silence")
             wire.cut()
             return None
         if not isinstance(packet, Connect):
@@ -270,10 +273,10 @@ class Admission:
         return self._credentials.active(_common_name(wire.tls))
 
     def _certificate_revoked(self, wire: Socket) -> bool:
-        certificate = None if wire.tls is None else wire.tls.getpeercert()
-        if not certificate:
+        der = None if wire.tls is None else wire.tls.getpeercert(binary_form=True)
+        if der is None:
             return False
-        return int(str(certificate["serialNumber"]), 16) in self._revoked_serials
+        return x509.load_der_x509_certificate(der).serial_number in self._revoked_serials
 
     async def _take_in(self, connect: Connect, wire: Socket) -> None:
         old = self._live.get(connect.client_id)
@@ -296,12 +299,15 @@ class Admission:
     def _has_room(self, address: str) -> bool:
         if self._connecting.total() >= self._limits.connecting_max:
             return False
-        if not address or ipaddress.ip_address(address.split("%")[0]).is_loopback:
+        if not address or ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback:
             return True
         return self._connecting[address] < self._limits.connecting_per_address_max
 
 
 def _common_name(tls: ssl.SSLObject) -> str | None:
-    subject = (tls.getpeercert() or {}).get("subject", ())
-    names = [value for part in subject for key, value in part if key == "commonName"]
-    return str(names[0]) if len(names) == 1 else None
+    der = tls.getpeercert(binary_form=True)
+    if der is None:
+        return None
+    subject = x509.load_der_x509_certificate(der).subject
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if len(names) == 1 else None

@@ -63,7 +63,7 @@ class Wire(Protocol):
         ...
 
 
-class Line(BrokerProtocolHandler):
+class Line(BrokerProtocolHandler):  # type: ignore[misc] # amqtt carries no types
     """What amqtt keeps beside a session: here only the means to cut its connection."""
 
     def __init__(self, broker: NightBroker, session: Session, wire: Wire) -> None:
@@ -79,7 +79,7 @@ class Line(BrokerProtocolHandler):
         self.wire.cut()
 
 
-class NightBroker(Broker):
+class NightBroker(Broker):  # type: ignore[misc] # amqtt carries no types
     """amqtt behind admission: every message is checked, queued within limits, and redelivered."""
 
     def __init__(self, credentials: Credentials, limits: Limits) -> None:
@@ -144,7 +144,9 @@ class NightBroker(Broker):
     async def add_subscription(self, subscription: tuple[str, int], session: Session) -> int:
         """Grant at most QoS 1 to a filter; asking again replaces what was granted before."""
         topic_filter, asked = subscription
-        mine = sum(s.client_id == session.client_id for x in self._subscriptions.values() for s, _ in x)
+        mine = sum(
+            s.client_id == session.client_id for x in self._subscriptions.values() for s, _ in x
+        )
         who = self._credentials.active(session.client_id)
         if (
             who is None
@@ -168,31 +170,30 @@ class NightBroker(Broker):
     async def _converse(self, line: Line) -> bool:
         """Answer packets one by one, in order; True where the client said good-bye."""
         while (packet := await line.wire.receive()) is not None:
-            match packet:
-                case Publish():
-                    await self._published(line, packet)
-                case PubAck():
-                    if _outgoing(_session(line)).acknowledged(packet.packet_id):
-                        self._pump(_session(line))
-                case PubRel():
-                    # An unknown id is answered too: it was released before the line was lost.
-                    released = line.unreleased.pop(packet.packet_id, None)
-                    if released is not None:
-                        await self.publish(str(_session(line).client_id), released)
-                    line.wire.send(encode_answer(0x70, packet.packet_id))
-                case Subscribe():
-                    await self._subscribed(line, packet)
-                case Unsubscribe():
-                    for topic_filter in packet.filters:
-                        self._del_subscription(topic_filter, _session(line))
-                    line.wire.send(encode_answer(0xB0, packet.packet_id))
-                case packets.Ping():
-                    line.wire.send(packets.PINGRESP)
-                case packets.Disconnect():
-                    return True
-                case packets.Connect():
-                    raise MalformedError("a second CONNECT")
+            if isinstance(packet, packets.Disconnect):
+                return True
+            await self._answer(line, packet)
         return False
+
+    async def _answer(self, line: Line, packet: Packet) -> None:
+        match packet:
+            case Publish():
+                await self._published(line, packet)
+            case PubAck():
+                if _outgoing(_session(line)).acknowledged(packet.packet_id):
+                    self._pump(_session(line))
+            case PubRel():
+                await self._released(line, packet)
+            case Subscribe():
+                await self._subscribed(line, packet)
+            case Unsubscribe():
+                for topic_filter in packet.filters:
+                    self._del_subscription(topic_filter, _session(line))
+                line.wire.send(encode_answer(0xB0, packet.packet_id))
+            case packets.Ping():
+                line.wire.send(packets.PINGRESP)
+            case _:
+                raise MalformedError("a second CONNECT")
 
     async def _published(self, line: Line, message: Publish) -> None:
         if message.qos < 2:
@@ -204,6 +205,13 @@ class NightBroker(Broker):
             raise MalformedError(f"more than {UNRELEASED_MAX} QoS 2 messages without PUBREL")
         line.unreleased[message.packet_id] = message
         line.wire.send(encode_answer(0x50, message.packet_id))
+
+    async def _released(self, line: Line, packet: PubRel) -> None:
+        # An unknown id is answered too: it was released before the line was lost.
+        released = line.unreleased.pop(packet.packet_id, None)
+        if released is not None:
+            await self.publish(str(_session(line).client_id), released)
+        line.wire.send(encode_answer(0x70, packet.packet_id))
 
     async def _subscribed(self, line: Line, packet: Subscribe) -> None:
         session = _session(line)
@@ -294,7 +302,7 @@ class NightBroker(Broker):
 
     def _del_subscription(self, a_filter: str, session: Session) -> int:
         self._routes.clear()
-        return super()._del_subscription(a_filter, session)
+        return int(super()._del_subscription(a_filter, session))
 
 
 def _outgoing(session: Session) -> Outgoing:

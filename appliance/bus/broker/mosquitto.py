@@ -128,10 +128,11 @@ def acl(credentials: Credentials) -> str:
     Whoever is not named may nothing, so a revoked certificate holder reads and writes no topic even
     before the CRL is read again.
     """
-    blocks = []
-    for who in credentials.identities.values():
-        if not who.revoked:
-            blocks.append("\n".join([f"user {who.name}", *_rights(who)]))
+    blocks = [
+        "\n".join([f"user {who.name}", *_rights(who)])
+        for who in credentials.identities.values()
+        if not who.revoked
+    ]
     return "\n\n".join(blocks) + "\n"
 
 

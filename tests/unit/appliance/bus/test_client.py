@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+
+from appliance.bus.broker.settings import Address, BrokerSettings
+from appliance.bus.client import BusSettings, TlsFiles, open_bus
+from appliance.bus.port import BusRefusedError, Message, Published, Will
+from appliance.kernel.clock import SystemClock
 from support.brokers import KINDS, new_pki, running, small_house
 from support.bus_house import Callers, Inbox, nursery, up
 from support.mqtt_probe import Hello, close_probes, probe
-
-from appliance.bus.broker.settings import Address, BrokerSettings
-from appliance.bus.client import TlsFiles, open_bus
-from appliance.bus.port import BusRefusedError, Message, Published, Will
-from appliance.kernel.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -84,12 +84,14 @@ async def test_a_consumer_killed_before_its_handler_is_done_gets_the_message_aga
 
 async def test_without_a_broker_a_publication_is_known_not_to_have_left(tmp_path: Path) -> None:
     house = small_house()
-    async with running("embedded", BrokerSettings(), house.identities, tmp_path) as broker:
-        async with nursery() as owner:
-            bus = Callers(broker, house, owner).bus("core")
-            assert not bus.connected
-            assert await bus.publish(COMMAND, b"x") is Published.NOT_SENT
-            assert bus.standing().confirmed_age_s is None
+    async with (
+        running("embedded", BrokerSettings(), house.identities, tmp_path) as broker,
+        nursery() as owner,
+    ):
+        bus = Callers(broker, house, owner).bus("core")
+        assert not bus.connected
+        assert await bus.publish(COMMAND, b"x") is Published.NOT_SENT
+        assert bus.standing().confirmed_age_s is None
 
 
 async def test_after_a_broker_restart_subscriptions_and_retained_states_are_there_again(
@@ -195,9 +197,11 @@ async def test_a_unix_socket_works_like_tcp(tmp_path: Path) -> None:
 
 async def test_opening_a_bus_waits_for_nothing(tmp_path: Path) -> None:
     house = small_house()
-    async with running("embedded", BrokerSettings(), house.identities, tmp_path) as broker:
-        async with nursery() as owner:
-            settings = Callers(broker, house, owner).bus("core")._settings
-            bus = await open_bus(settings, clock=SystemClock(floor_path=None), nursery=owner)
-            assert not bus.connected
-            await bus.close()
+    async with (
+        running("embedded", BrokerSettings(), house.identities, tmp_path) as broker,
+        nursery() as owner,
+    ):
+        settings = BusSettings(identity="core", token=house.tokens["core"], port=broker.port)
+        bus = await open_bus(settings, clock=SystemClock(floor_path=None), nursery=owner)
+        assert not bus.connected
+        await bus.close()

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from support.brokers import KINDS, House, Running, new_pki, running, small_house
-from support.mqtt_probe import PUBACK, Hello, Probe, close_probes, frame, probe
 
 from appliance.bus import credentials
 from appliance.bus.broker.packets import Publish, encode_publish
 from appliance.bus.broker.settings import BrokerSettings, Limits
+from support.brokers import KINDS, House, Running, new_pki, running, small_house
+from support.mqtt_probe import PUBACK, Hello, Probe, close_probes, frame, probe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -344,7 +344,7 @@ async def test_a_clean_session_leaves_nothing_to_resume(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("clean", [True, False], ids=["clean", "persistent"])
-async def test_a_second_connection_of_one_name_ends_the_first(bench: Bench, clean: bool) -> None:
+async def test_a_second_connection_of_one_name_ends_the_first(bench: Bench, *, clean: bool) -> None:
     first = await bench.enter("lock-1", clean=clean)
     second = await bench.enter("lock-1", clean=clean)
     assert await first.gone()
@@ -406,7 +406,14 @@ async def test_two_hundred_devices_log_in_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("username", "password"),
-    [(None, None), ("lock-1", None), ("lock-1", ""), ("lock-1", "wrong"), ("", ""), ("nobody", "x")],
+    [
+        (None, None),
+        ("lock-1", None),
+        ("lock-1", ""),
+        ("lock-1", "wrong"),
+        ("", ""),
+        ("nobody", "x"),
+    ],
     ids=["anonymous", "no password", "empty", "wrong", "no name", "unknown"],
 )
 async def test_nobody_enters_without_proof(
