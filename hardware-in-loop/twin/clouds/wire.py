@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -51,6 +52,17 @@ class Reply:
         """An answer with a JSON body; header names use `_` for `-`."""
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         return cls(status=status, body=msgspec.json.encode(value), headers=named)
+
+
+def dated(reply: Reply, now_s: int, **headers: str) -> Reply:
+    """The answer with the cloud's own time; a box without a clock measures its doubt by it."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return Reply(
+        status=reply.status,
+        body=reply.body,
+        headers={"Date": formatdate(now_s, usegmt=True), **named, **reply.headers},
+        delivery=reply.delivery,
+    )
 
 
 class Cloud(Protocol):

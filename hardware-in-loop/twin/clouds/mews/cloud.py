@@ -13,7 +13,7 @@ from twin.clouds.mews.limits import WINDOW_S, Limits
 from twin.clouds.mews.listing import Asked, Endpoint
 from twin.clouds.mews.store import MewsStore
 from twin.clouds.mews.words import ACCESS_TOKEN, CLIENT_TOKEN, MewsError
-from twin.clouds.wire import Delivery, Reply, Request
+from twin.clouds.wire import Delivery, Reply, Request, dated
 from twin.journal import Journal
 
 PREFIX: Final = "/api/connector/v1/"
@@ -82,6 +82,9 @@ class MewsCloud:
     async def answer(self, request: Request) -> Reply:
         """Answer one request."""
         self.asked += 1
+        return dated(await self._answer(request), self.store.now_s())
+
+    async def _answer(self, request: Request) -> Reply:
         endpoint = request.path.removeprefix(PREFIX)
         if not request.path.startswith(PREFIX) or endpoint not in ENDPOINTS:
             return self._error(404, "The resource was not found.")

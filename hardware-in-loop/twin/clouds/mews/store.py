@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -61,6 +62,30 @@ class MewsStore:
         self.adjustments: list[Adjustment] = []
         # Mews lets a property choose whether check-in demands an inspected room.
         self.inspected_rooms_only = False
+
+    def configure(
+        self,
+        *,
+        name: str | None = None,
+        time_zone: str | None = None,
+        currency: str | None = None,
+        arrival_hour: int | None = None,
+        departure_hour: int | None = None,
+    ) -> None:
+        """Set the property up before anything is sold; None keeps.
+
+        Raises zoneinfo.ZoneInfoNotFoundError for a time zone nobody knows.
+        """
+        now = self.enterprise
+        self._zone = ZoneInfo(time_zone or now.time_zone)
+        self.enterprise = replace(
+            now,
+            name=name or now.name,
+            time_zone=time_zone or now.time_zone,
+            currency=currency or now.currency,
+            arrival_hour=now.arrival_hour if arrival_hour is None else arrival_hour,
+            departure_hour=now.departure_hour if departure_hour is None else departure_hour,
+        )
 
     # -- the house ---------------------------------------------------------------------------
 

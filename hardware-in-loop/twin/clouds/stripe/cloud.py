@@ -16,7 +16,7 @@ from twin.clouds.stripe.idempotency import Keys
 from twin.clouds.stripe.intents import Asked, Json
 from twin.clouds.stripe.store import StripeStore
 from twin.clouds.stripe.words import DEFAULT_VERSION, SECRET_KEY, StripeError, invalid
-from twin.clouds.wire import Delivery, Reply, Request
+from twin.clouds.wire import Delivery, Reply, Request, dated
 from twin.journal import Journal
 
 Endpoint = Callable[[Asked], Json]
@@ -92,19 +92,27 @@ class StripeCloud:
         self.asked += 1
         request_id = f"req_{self.asked:012d}"
         found = _find(request)
-        where = found[0] if found else f"{request.method} {request.path}"
-        planned = self.faults.take(where)
+        planned = self.faults.take(found[0] if found else f"{request.method} {request.path}")
         if planned is not None and planned.fault in BEFORE:
-            return _instead(planned, request_id)
+            reply = _instead(planned)
+        else:
+            reply = await self._answer(request, found, planned, request_id)
+        return dated(reply, self.store.now_s(), Request_Id=request_id)
+
+    async def _answer(
+        self,
+        request: Request,
+        found: tuple[str, str, Endpoint] | None,
+        planned: Planned | None,
+        request_id: str,
+    ) -> Reply:
         try:
             self._admit(request)
             reply = await self._once(request, found or _nowhere(request), planned, request_id)
         except StripeError as error:
             reply = Reply.json(error.status, {"error": error.error})
-        fault = None if planned is None else planned.fault
-        delivery = _DELIVERY.get(fault, Delivery.WHOLE) if fault else Delivery.WHOLE
-        headers = {"Request-Id": request_id, **reply.headers}
-        return Reply(status=reply.status, body=reply.body, headers=headers, delivery=delivery)
+        delivery = _DELIVERY.get(planned.fault, Delivery.WHOLE) if planned else Delivery.WHOLE
+        return Reply(status=reply.status, body=reply.body, headers=reply.headers, delivery=delivery)
 
     async def _once(
         self,
@@ -198,11 +206,11 @@ def _version(request: Request) -> str:
     return match[1]
 
 
-def _instead(planned: Planned, request_id: str) -> Reply:
+def _instead(planned: Planned) -> Reply:
     if planned.fault is Fault.LOST_REQUEST:
         return Reply(status=0, delivery=Delivery.DROPPED)
     status, error = _INSTEAD[planned.fault]
-    headers = {"Request_Id": request_id}
+    headers = {}
     if planned.fault is Fault.TOO_MANY:
-        headers |= {"Stripe_Should_Retry": "true", "Retry_After": "1"}
+        headers = {"Stripe_Should_Retry": "true", "Retry_After": "1"}
     return Reply.json(status, {"error": error}, **headers)

@@ -51,6 +51,52 @@ async def test_a_reservation_is_sold_shown_and_cancelled(
     assert len(house.store.reservations) == 1
 
 
+async def test_a_house_is_built_once_and_a_channel_changes_a_stay(
+    control: str, session: aiohttp.ClientSession, clouds: Clouds, pms: Pms
+) -> None:
+    asked = {
+        "Name": "Casa do Cais",
+        "TimeZone": "Europe/Vienna",
+        "Currency": "CHF",
+        "Categories": [{"Short": "STD", "Name": "Standard", "Rooms": ["101", "102"]}],
+    }
+    async with session.post(f"{control}/clouds/mews/house", json=asked) as answer:
+        assert answer.status == 200
+    async with session.post(f"{control}/clouds/mews/house", json=asked) as answer:
+        assert answer.status == 400
+    configuration = await pms.good("configuration/get")
+    assert configuration["Enterprise"]["TimeZoneIdentifier"] == "Europe/Vienna"
+    assert configuration["Enterprise"]["Currencies"][0]["Currency"] == "CHF"
+    sale = {
+        "LastName": "Weiß",
+        "Category": "STD",
+        "StartUtc": "2026-11-02T14:00:00Z",
+        "EndUtc": "2026-11-03T10:00:00Z",
+        "NightsMinor": [9_900],
+    }
+    async with session.post(f"{control}/clouds/mews/reservations", json=sale) as answer:
+        made = (await answer.json())["Id"]
+    longer = {"EndUtc": "2026-11-04T10:00:00Z", "NightsMinor": [9_900, 8_800]}
+    path = f"{control}/clouds/mews/reservations/{made}/modify"
+    async with session.post(path, json=longer) as answer:
+        assert (await answer.json())["EndUtc"] == "2026-11-04T10:00:00Z"
+    assert clouds.mews.store.reservations[made].nights_minor == [9_900, 8_800]
+
+
+async def test_a_saved_card_can_be_charged(
+    control: str, session: aiohttp.ClientSession, payments: Payments
+) -> None:
+    async with session.post(f"{control}/clouds/stripe/cards", json={"Name": "Wei"}) as answer:
+        saved = await answer.json()
+    assert (await payments.charge("key-1", **saved)).body["status"] == "succeeded"
+
+
+async def test_answers_carry_the_twins_own_time(pms: Pms, payments: Payments) -> None:
+    told = {(await pms.ask("configuration/get")).headers["Date"]}
+    told.add((await payments.get("/v1/events")).headers["Date"])
+    assert told == {"Fri, 30 Oct 2026 18:00:00 GMT"}
+
+
 async def test_a_fault_is_planned_and_cleared(
     control: str, session: aiohttp.ClientSession, pms: Pms
 ) -> None:
@@ -93,6 +139,9 @@ async def test_the_line_is_cut_slowed_and_healed(
         ("/clouds/faults", {"cloud": "mews", "fault": "slow", "times": 0}),
         ("/clouds/faults", {"cloud": "mews", "fault": "slow", "delay_s": "long"}),
         ("/clouds/faults", []),
+        ("/clouds/faults", {"cloud": "mews", "fault": "slow", "skip": -1}),
+        ("/clouds/stripe/cards", {"Card": "4242424242424242"}),
+        ("/clouds/mews/house", {"Categories": []}),
         ("/clouds/mews/reservations", {}),
         ("/clouds/mews/reservations", {"Category": "DBL", "NightsMinor": [1]}),
         ("/clouds/mews/reservations", {"Category": "DBL", "NightsMinor": "free"}),
