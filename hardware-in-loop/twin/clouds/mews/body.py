@@ -19,6 +19,9 @@ from twin.clouds.mews.words import (
     utc_s,
 )
 
+# The contract's whole numbers have 32 bits.
+NUMBER_MAX = 2**31 - 1
+
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -67,7 +70,7 @@ class Body:
     def parse(cls, raw: bytes) -> Body:
         """Read a request; decimals stay exact."""
         try:
-            fields = json.loads(raw, parse_float=Decimal)
+            fields = json.loads(raw, parse_float=Decimal, parse_constant=Decimal)
         except (ValueError, RecursionError) as error:
             raise invalid("Invalid JSON.") from error
         if not isinstance(fields, dict):
@@ -154,6 +157,8 @@ class Body:
         value = self._fields.get(field)
         if not isinstance(value, int) or isinstance(value, bool):
             raise invalid(f"Invalid {self.name(field)}: a whole number is expected.")
+        if abs(value) > NUMBER_MAX:
+            raise invalid(f"Invalid {self.name(field)}: the number is out of range.")
         return value
 
     def decimal(self, field: str) -> Decimal | None:
@@ -163,7 +168,10 @@ class Body:
             return None
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise invalid(f"Invalid {self.name(field)}: a number is expected.")
-        return Decimal(value)
+        number = Decimal(value)
+        if not number.is_finite() or abs(number) > NUMBER_MAX:
+            raise invalid(f"Invalid {self.name(field)}: the number is out of range.")
+        return number
 
     def time_s(self, field: str) -> int:
         """A moment that must be there, seconds since 1970."""

@@ -10,7 +10,7 @@ from twin.clouds.mews.body import Body
 from twin.clouds.mews.listing import Asked, Json
 from twin.clouds.mews.records import Note, Reservation, minor_per_unit
 from twin.clouds.mews.store import MewsStore
-from twin.clouds.mews.words import Origin, State, forbidden, invalid, utc_text
+from twin.clouds.mews.words import STAY_S_MAX, Origin, State, forbidden, invalid, utc_text
 
 # The other lists of the old answer; the twin never fills them.
 EXTENT = (
@@ -233,6 +233,8 @@ def _interval(part: Body) -> tuple[int, int]:
     start_s, end_s = part.time_s("StartUtc"), part.time_s("EndUtc")
     if end_s <= start_s:
         raise invalid(f"Invalid {part.name('EndUtc')}: it must be after StartUtc.")
+    if end_s - start_s > STAY_S_MAX:
+        raise invalid(f"Invalid {part.name('EndUtc')}: the stay is too long.")
     return start_s, end_s
 
 
@@ -351,6 +353,8 @@ def _check(store: MewsStore, one: Reservation, after: _After) -> None:
         raise forbidden(f"The reservation {one.number} is {one.state} and cannot be changed.")
     if after.end_s <= after.start_s:
         raise invalid("Invalid EndUtc: it must be after StartUtc.")
+    if after.end_s - after.start_s > STAY_S_MAX:
+        raise invalid("Invalid EndUtc: the stay is too long.")
     if after.category_id not in store.categories:
         raise invalid("Invalid RequestedCategoryId: it does not exist.")
     if one.state is State.STARTED and after.room_id is None:

@@ -13,6 +13,11 @@ ACCESS_TOKEN: Final = "TWIN-ACCESS-PROPERTY"  # noqa: S105 - opens nothing but t
 # The vendor's page limit, and the limit of identifiers in one filter.
 COUNT_MAX = 1000
 IDS_MAX = 1000
+# Times outside of this are typing errors of somebody.
+YEAR_MIN = 1970
+YEAR_MAX = 2199
+# No property of this kind sells a stay of more than five years.
+STAY_S_MAX = 5 * 366 * 24 * 3600
 # The longest interval a time filter may span (cloud.md 1.3; `x-max-interval-in-months`).
 INTERVAL_MONTHS_MAX = 3
 MONTHS_A_YEAR = 12
@@ -115,6 +120,8 @@ def utc_s(text: object, name: str) -> int:
         raise invalid(f"Invalid {name}: {text!r} is not a UTC time.") from error
     if at.tzinfo is None:
         raise invalid(f"Invalid {name}: the time zone is missing, Z is expected.")
+    if not YEAR_MIN < at.year <= YEAR_MAX:
+        raise invalid(f"Invalid {name}: {text!r} is out of range.")
     return int(at.timestamp())
 
 
