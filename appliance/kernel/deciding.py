@@ -167,16 +167,23 @@ class Deciding:
         for engine in engines:
             self._enrol(engine)
 
-    def carry_out(self, batch: Sequence[Asking]) -> list[Decided]:
+    def carry_out(
+        self, batch: Sequence[Asking], hurry: Callable[[], bool] = lambda: False
+    ) -> list[Decided]:
         """Answer every asking; all that is answered Done or Refused by a rule is on disk.
 
-        A commit that fails answers the whole batch NOT_STORED, and nothing of it happened.
+        When `hurry` says that something more urgent waits, what is decided so far is committed
+        and the answer is shorter than the batch: the rest was not looked at. A commit that fails
+        answers the whole batch NOT_STORED, and nothing of it happened.
         """
         decided: list[Decided] = []
         try:
             with self.log.transaction():
                 now = self._clock.read()
-                decided = [self._carry_out_one(asking, now) for asking in batch]
+                for asking in batch:
+                    decided.append(self._carry_out_one(asking, now))
+                    if hurry():
+                        break
                 # Keys first: a sealed fact whose key is not on disk would be lost for ever.
                 self._vault.commit_new_keys()
         except Exception as error:
@@ -271,7 +278,7 @@ class Deciding:
             cause=asking.cause,
             trace=asking.trace,
         )
-        for fact in self._append(engine, stream, yes.events, stamp):
+        for fact in self._append(engine, yes.stream or stream, yes.events, stamp):
             facts.append(fact)
             self._project(fact)
             self._react(asking, fact, now, facts, depth)
