@@ -7,13 +7,16 @@ from typing import Final
 
 from twin.clouds.mews.words import CancellationReason, Origin, RoomState, State
 
-# Minor units of one unit of money, where it is not 100 (ISO 4217).
-NO_MINOR_UNITS: Final = frozenset({"JPY", "KRW", "ISK", "CLP", "VND"})
+# Currencies whose unit is not a hundred minor units (ISO 4217).
+NO_MINOR_UNITS: Final = frozenset({"CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF"})
+THOUSAND_MINOR_UNITS: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 
 def minor_per_unit(currency: str) -> int:
     """How many minor units make one unit of this currency."""
-    return 1 if currency in NO_MINOR_UNITS else 100
+    if currency in NO_MINOR_UNITS:
+        return 1
+    return 1000 if currency in THOUSAND_MINOR_UNITS else 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,22 @@ async def test_prices_are_kept_exactly_in_minor_units(pms: Pms, house: House) ->
 
 
 @pytest.mark.parametrize(
+    ("currency", "value", "minor"), [("JPY", 12_000, 12_000), ("KWD", 31.125, 31_125)]
+)
+async def test_currencies_have_the_minor_units_of_iso_4217(
+    pms: Pms, house: House, currency: str, value: float, minor: int
+) -> None:
+    house.store.configure(currency=currency)
+    price = {"Currency": currency, "GrossValue": value, "TaxCodes": []}
+    await add(pms, house, sale(house, TimeUnitAmount=price))
+    [one] = house.store.reservations.values()
+    assert one.nights_minor == [minor, minor]
+    page = {"Limitation": {"Count": 10}, "ServiceOrderIds": [one.id]}
+    items = (await pms.good("orderItems/getAll", **page))["OrderItems"]
+    assert [item["Amount"]["GrossValue"] for item in items] == [value, value]
+
+
+@pytest.mark.parametrize(
     ("change", "status"),
     [
         ({"CustomerId": "0f515589-99b4-423d-b83a-b237009f0509"}, 400),
