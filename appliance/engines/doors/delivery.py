@@ -38,13 +38,19 @@ _BOX: Final = Who(actor="box", role=Role.SERVICE)
 
 # The newest living key of each slot; its PIN is good for as long as any key that shares the slot.
 _PINS: Final = """
-SELECT k.key_id, k.door_id, d.number, d.device_id, max(k.generation), min(k.valid_from_s),
-       max(k.valid_until_s), k.cti, k.slot, k.pin_ref, max(k.rowid)
+SELECT k.key_id, k.door_id, d.number, d.device_id, k.generation,
+       (SELECT min(o.valid_from_s) FROM doors_key o WHERE o.door_id = k.door_id
+        AND o.slot = k.slot AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2),
+       (SELECT max(o.valid_until_s) FROM doors_key o WHERE o.door_id = k.door_id
+        AND o.slot = k.slot AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2),
+       k.cti, k.slot, k.pin_ref
 FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id
-WHERE k.door_id = ? AND k.revoked_at_ms IS NULL AND k.valid_until_s > ?
-GROUP BY k.slot
-HAVING NOT EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
-                   AND y.what = 'pin_put')
+WHERE k.door_id = ?1 AND k.revoked_at_ms IS NULL AND k.valid_until_s > ?2
+  AND NOT EXISTS (SELECT 1 FROM doors_key o WHERE o.door_id = k.door_id AND o.slot = k.slot
+                  AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2 AND o.rowid > k.rowid)
+  AND NOT EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
+                  AND y.what = 'pin_put')
+ORDER BY k.rowid
 """
 _ENDED: Final = """
 SELECT k.key_id, d.device_id, k.cti, k.slot,

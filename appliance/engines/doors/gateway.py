@@ -99,7 +99,7 @@ class _Open:
 class Gateway:
     """The only part of doors that meets the outside world."""
 
-    def __init__(  # noqa: PLR0913 - the composition root names every port once
+    def __init__(
         self,
         *,
         bus: Bus,
@@ -114,7 +114,7 @@ class Gateway:
         self._reader = reader
         self._clock = clock
         self._nursery = nursery
-        self._locksmith = locksmith
+        self.locksmith = locksmith
         self._orders = Orders(bus=bus, clock=clock, on_late_answer=self._late)
         self._door_of: dict[str, str] = {}
         self._open: dict[str, _Open] = {}
@@ -179,7 +179,7 @@ class Gateway:
                 case DoorAdded() as event:
                     self._door_of[event.device_id] = event.door_id
                 case PropertySetUp() as event:
-                    self._locksmith.property_id = event.property_id
+                    self.locksmith.property_id = event.property_id
                 case _:
                     pass
 
@@ -230,7 +230,7 @@ class Gateway:
                 verb=Verb.UNLOCK,
                 expires_at_ms=event.expires_at_ms,
                 reply_topic=answer_topic(event.device_id),
-                credential=self._locksmith.press(event),
+                credential=self.locksmith.press(event),
                 traceparent=opening.trace,
             )
             told = await self._orders.order(event.device_id, order, answer_s_max=ANSWER_S_MAX)
@@ -379,10 +379,10 @@ class Gateway:
 
     async def _load(self) -> None:
         doors = await self._reader.rows("SELECT device_id, door_id FROM doors_door")
-        self._door_of.update({device_id: door_id for device_id, door_id in doors})
+        self._door_of.update(dict(doors))
         house = await self._reader.row("SELECT property_id FROM doors_house")
         if house is not None:
-            self._locksmith.property_id = house[0]
+            self.locksmith.property_id = house[0]
 
     async def _take_up(self) -> None:
         """What a crash left open: never sent again, asked about instead."""

@@ -1,0 +1,210 @@
+"""What others may read of doors: keys of a holder, presses and their ends, the access log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from appliance.bus.words import EventKind, LockRefusal, Outcome
+from appliance.engines.doors.credentials import KeyFacts
+from appliance.engines.doors.messages import HolderKind, KeyReason
+
+if TYPE_CHECKING:
+    from appliance.kernel.reader import Reader
+
+# A screen of the access log; who needs more asks by door or takes the export.
+LOG_ROWS_MAX: Final = 500
+# Presses of a bad day with every lock away; the hand-over shows them all.
+OPEN_ROWS_MAX: Final = 500
+
+_KEY: Final = (
+    "SELECT k.key_id, k.door_id, d.number, d.device_id, k.generation, k.valid_from_s,"
+    " k.valid_until_s, k.cti, k.slot, k.pin_ref, d.title, k.holder_kind, k.holder_id, k.reason,"
+    " k.clock_unsure, k.cut_at_ms, k.revoked_at_ms,"
+    " (SELECT y.outcome FROM doors_delivery y JOIN doors_key o ON o.key_id = y.key_id"
+    "  WHERE y.what = 'pin_put' AND o.door_id = k.door_id AND o.pin_ref = k.pin_ref"
+    "  ORDER BY y.at_ms DESC LIMIT 1)"
+    " FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id"
+)
+_OPENING: Final = (
+    "SELECT o.opening_id, o.door_id, d.title, o.device_id, o.holder_kind, o.holder_id,"
+    " o.asked_by, o.asked_at_ms, o.outcome, o.refusal, o.evidence, o.settled_at_ms"
+    " FROM doors_opening o JOIN doors_door d ON d.door_id = o.door_id"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyView:
+    """A key, revoked or not. `pin_at_lock`: True when the lock has it, None while it does not."""
+
+    facts: KeyFacts
+    door_title: str
+    holder_kind: HolderKind
+    holder_id: str
+    reason: KeyReason
+    clock_unsure: bool
+    cut_at_ms: int
+    revoked_at_ms: int | None
+    pin_at_lock: bool | None
+
+    def live(self, now_s: int) -> bool:
+        """Whether it opens now, by all the box knows."""
+        return self.revoked_at_ms is None and (
+            self.facts.valid_from_s <= now_s < self.facts.valid_until_s
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningView:
+    """A press and what is known of it."""
+
+    opening_id: str
+    door_id: str
+    door_title: str
+    device_id: str
+    holder_kind: HolderKind
+    holder_id: str
+    asked_by: str
+    asked_at_ms: int
+    outcome: Outcome | None
+    refusal: LockRefusal | None
+    evidence: str | None
+    settled_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessView:
+    """One line of the access log: when by the lock's clock, and how sure that clock was."""
+
+    door_id: str
+    device_id: str
+    seq: int
+    event: EventKind
+    device_wall_ms: int
+    uncertainty_ms: int
+    learned_at_ms: int
+    order_id: str | None
+    key_id: str | None
+    holder_id: str | None
+    refusal: LockRefusal | None
+    missed: int
+
+
+async def keys_of(reader: Reader, kind: HolderKind, holder_id: str) -> list[KeyView]:
+    """Every key a holder ever had, newest first."""
+    where = " WHERE k.holder_kind = ? AND k.holder_id = ? ORDER BY k.rowid DESC"
+    return [_key(row) for row in await reader.rows(_KEY + where, (kind.value, holder_id))]
+
+
+async def key_by_id(reader: Reader, key_id: str) -> KeyView | None:
+    """One key."""
+    row = await reader.row(f"{_KEY} WHERE k.key_id = ?", (key_id,))
+    return None if row is None else _key(row)
+
+
+async def doors_of_room(reader: Reader, room_id: str) -> list[str]:
+    """The doors of a room."""
+    query = "SELECT door_id FROM doors_door WHERE room_id = ? ORDER BY door_id"
+    return [row[0] for row in await reader.rows(query, (room_id,))]
+
+
+async def lock_of_room(reader: Reader, room_id: str) -> str | None:
+    """The device at a room's first door."""
+    query = "SELECT device_id FROM doors_door WHERE room_id = ? ORDER BY door_id"
+    row = await reader.row(query, (room_id,))
+    return None if row is None else str(row[0])
+
+
+async def opening_by_id(reader: Reader, opening_id: str) -> OpeningView | None:
+    """One press."""
+    row = await reader.row(f"{_OPENING} WHERE o.opening_id = ?", (opening_id,))
+    return None if row is None else _opening(row)
+
+
+async def open_openings(reader: Reader, *, unknown_only: bool = False) -> list[OpeningView]:
+    """Presses whose end is not known, oldest first; with `unknown_only` not those on their way."""
+    on_its_way = "" if unknown_only else "o.outcome IS NULL OR "
+    rows = await reader.rows(
+        f"{_OPENING} WHERE {on_its_way}o.outcome = 'unknown' ORDER BY o.asked_at_ms LIMIT ?",
+        (OPEN_ROWS_MAX,),
+    )
+    return [_opening(row) for row in rows]
+
+
+async def last_opening(reader: Reader, door_id: str) -> OpeningView | None:
+    """The latest press at a door."""
+    where = " WHERE o.door_id = ? ORDER BY o.asked_at_ms DESC LIMIT 1"
+    row = await reader.row(_OPENING + where, (door_id,))
+    return None if row is None else _opening(row)
+
+
+async def access_log(
+    reader: Reader, *, door_id: str | None = None, limit: int = 50
+) -> list[AccessView]:
+    """What locks said happened, newest first, of one door or of all."""
+    where, parameters = ("", ()) if door_id is None else ("WHERE door_id = ?", (door_id,))
+    rows = await reader.rows(
+        "SELECT door_id, device_id, seq, event, device_wall_ms, uncertainty_ms, at_ms, order_id,"
+        f" key_id, holder_id, refusal, missed FROM doors_access {where}"  # noqa: S608 - ours
+        " ORDER BY position DESC LIMIT ?",
+        (*parameters, min(limit, LOG_ROWS_MAX)),
+    )
+    return [
+        AccessView(
+            door_id=row[0],
+            device_id=row[1],
+            seq=row[2],
+            event=EventKind(row[3]),
+            device_wall_ms=row[4],
+            uncertainty_ms=row[5],
+            learned_at_ms=row[6],
+            order_id=row[7],
+            key_id=row[8],
+            holder_id=row[9],
+            refusal=None if row[10] is None else LockRefusal(row[10]),
+            missed=row[11],
+        )
+        for row in rows
+    ]
+
+
+def _key(row: tuple[Any, ...]) -> KeyView:
+    return KeyView(
+        facts=KeyFacts(
+            key_id=row[0],
+            door_id=row[1],
+            door_number=row[2],
+            device_id=row[3],
+            generation=row[4],
+            valid_from_s=row[5],
+            valid_until_s=row[6],
+            cti=row[7],
+            slot=row[8],
+            pin_ref=row[9],
+        ),
+        door_title=row[10],
+        holder_kind=HolderKind(row[11]),
+        holder_id=row[12],
+        reason=KeyReason(row[13]),
+        clock_unsure=bool(row[14]),
+        cut_at_ms=row[15],
+        revoked_at_ms=row[16],
+        pin_at_lock=None if row[17] is None else row[17] == Outcome.DONE.value,
+    )
+
+
+def _opening(row: tuple[Any, ...]) -> OpeningView:
+    return OpeningView(
+        opening_id=row[0],
+        door_id=row[1],
+        door_title=row[2],
+        device_id=row[3],
+        holder_kind=HolderKind(row[4]),
+        holder_id=row[5],
+        asked_by=row[6],
+        asked_at_ms=row[7],
+        outcome=None if row[8] is None else Outcome(row[8]),
+        refusal=None if row[9] is None else LockRefusal(row[9]),
+        evidence=row[10],
+        settled_at_ms=row[11],
+    )

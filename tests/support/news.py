@@ -1,0 +1,185 @@
+"""Facts of other engines as they would stand in the log, for tests of one engine alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, ClassVar
+
+from appliance.bus.words import DeviceKind
+from appliance.engines.inventory.messages import DeviceAdded, DoorAdded, PropertySetUp, RoomAdded
+from appliance.engines.stays.messages import (
+    Booked,
+    CheckedIn,
+    CheckedOut,
+    CheckInUndone,
+    DepartureChanged,
+    NoShowMarked,
+    RoomMoved,
+    StayCancelled,
+)
+from appliance.kernel.engine import Context, Engine, Facts, Handling
+from appliance.kernel.messages import Command, Event, Role
+from appliance.kernel.sealed import Sealed
+
+ROOM = "room-{}".format
+ARRIVAL = date(2026, 10, 30)
+DEPARTURE = date(2026, 11, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happen(Command):
+    """Let one fact of another engine stand in the log."""
+
+    name: ClassVar[str] = "news.happen"
+    roles: ClassVar[frozenset[Role]] = frozenset(Role)
+    event: Event
+
+
+def _fold(state: int | None, events: Iterable[Event]) -> int:
+    return (state or 0) + sum(1 for _ in events)
+
+
+def _load(facts: Facts, command: Any, context: Context) -> None:
+    del facts, command, context
+
+
+NEWS = Engine(
+    name="news",
+    handlings=[
+        Handling(
+            command=Happen,
+            stream=lambda _c, _x: "news/all",
+            load=_load,
+            decide=lambda _s, command, _x: [command.event],
+        )
+    ],
+    folds={"news": _fold},
+)
+
+
+def property_set_up(time_zone: str = "Europe/Lisbon") -> PropertySetUp:
+    """A property that wants its rooms back at 11:00."""
+    return PropertySetUp(
+        account_id="acct",
+        property_id="marina",
+        title="Marina",
+        time_zone=time_zone,
+        currency="EUR",
+        check_in_from="15:00",
+        check_out_until="11:00",
+    )
+
+
+def room_added(number: int) -> RoomAdded:
+    """A room of its number."""
+    return RoomAdded(
+        room_id=ROOM(number),
+        building_id="main",
+        room_type_id="double",
+        number=str(number),
+        floor=number // 100,
+    )
+
+
+def door_added(number: int, *, shared: bool = False) -> DoorAdded:
+    """The door of a room, or one that everybody shares."""
+    return DoorAdded(
+        door_id=f"door-{number}",
+        number=number,
+        title=f"Door {number}",
+        device_id=f"lock-{number}",
+        room_id=None if shared else ROOM(number),
+    )
+
+
+def device_added(device_id: str, kind: DeviceKind, number: int | None) -> DeviceAdded:
+    """A thing in a room."""
+    room_id = None if number is None else ROOM(number)
+    return DeviceAdded(device_id=device_id, device_kind=kind, room_id=room_id, vendor="twin")
+
+
+def booked(stay_id: str) -> Booked:
+    """A stay that is not in house."""
+    return Booked(
+        stay_id=stay_id,
+        source=None,
+        upstream_id=None,
+        upstream_version=None,
+        code="K7Q2M9X4TB",
+        room_type_id="double",
+        room_id=None,
+        arrival=ARRIVAL,
+        departure=DEPARTURE,
+        guests=(),
+        adults=1,
+        children=0,
+        nights=(),
+        fees=(),
+        channel="desk",
+    )
+
+
+def checked_in(stay_id: str, number: int, departure: date = DEPARTURE) -> CheckedIn:
+    """A stay in a room."""
+    return CheckedIn(
+        stay_id=stay_id,
+        room_id=ROOM(number),
+        arrival=ARRIVAL,
+        departure=departure,
+        business_date=ARRIVAL,
+    )
+
+
+def checked_out(stay_id: str, number: int) -> CheckedOut:
+    """The guest has left."""
+    return CheckedOut(
+        stay_id=stay_id,
+        room_id=ROOM(number),
+        business_date=ARRIVAL,
+        departure=DEPARTURE,
+        early=False,
+    )
+
+
+def check_in_undone(stay_id: str, number: int) -> CheckInUndone:
+    """It was somebody else."""
+    reason = Sealed(subject=f"stay:{stay_id}", box=b"sealed")
+    return CheckInUndone(stay_id=stay_id, room_id=ROOM(number), reason=reason)
+
+
+def cancelled(stay_id: str) -> StayCancelled:
+    """The stay will not happen."""
+    return StayCancelled(
+        stay_id=stay_id, by_upstream=False, reason=Sealed(subject=f"stay:{stay_id}", box=b"sealed")
+    )
+
+
+def no_show(stay_id: str) -> NoShowMarked:
+    """Nobody came."""
+    return NoShowMarked(stay_id=stay_id, by_upstream=False, business_date=ARRIVAL)
+
+
+def moved(stay_id: str, old: int, new: int, departure: date = DEPARTURE) -> RoomMoved:
+    """Another room from today on."""
+    return RoomMoved(
+        stay_id=stay_id,
+        from_room_id=ROOM(old),
+        to_room_id=ROOM(new),
+        to_room_type_id="double",
+        from_date=ARRIVAL,
+        departure=departure,
+        reason=Sealed(subject=f"stay:{stay_id}", box=b"sealed"),
+    )
+
+
+def departure_changed(stay_id: str, number: int, departure: date) -> DepartureChanged:
+    """Longer or shorter."""
+    return DepartureChanged(
+        stay_id=stay_id,
+        room_id=ROOM(number),
+        previous=DEPARTURE,
+        departure=departure,
+        nights=(),
+    )
