@@ -67,10 +67,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yes:
-    """A decision with references for the asker; a bare list of events is one without."""
+    """A decision with references for the asker; a bare list of events is one without.
+
+    `stream` is for the rare rule that learns only from its state whose facts these are (a booking
+    the PMS calls by its own id); None keeps the handling's.
+    """
 
     events: Sequence[Event]
     result: Mapping[str, Any] = field(default_factory=dict)
+    stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

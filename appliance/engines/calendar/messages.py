@@ -9,7 +9,9 @@ from typing import ClassVar
 
 from appliance.kernel.messages import Admission, Command, Event, Role, asked, fact
 
-KEEPERS = frozenset({Role.FRONT_DESK, Role.MANAGER, Role.ADMIN, Role.SERVICE, Role.GUEST})
+# People reach the calendar through what they do (a stay, an amenity booking), whose engine asks in
+# the same transaction: nobody frees a room-night under a guest by asking the calendar itself.
+KEEPERS = frozenset({Role.SERVICE})
 
 
 class Refusal(StrEnum):
@@ -29,6 +31,7 @@ class Refusal(StrEnum):
 class HoldNights(Command):
     """Hold one room of a type for [start, end) for a holder; replaces what it held before.
 
+    With `adding` the other nights it holds stay as they are (an extension, a move from a date on).
     `confirmed` (the PMS sold it) is never refused: it may overbook, and says so. What the box
     sells itself is unconfirmed until the PMS knows it, and counts against the offline allotment.
     """
@@ -41,6 +44,7 @@ class HoldNights(Command):
     end: date
     confirmed: bool
     beyond_allotment: bool = False  # a manager's word
+    adding: bool = False
 
 
 @asked
@@ -103,6 +107,7 @@ class NightsHeld(Event):
     confirmed: bool
     overbooked: tuple[date, ...] = ()
     at_risk: bool = False
+    adding: bool = False  # nights outside [start, end) stay as they were
 
 
 @fact

@@ -36,6 +36,8 @@ class Refusal(StrEnum):
     UNKNOWN_ROOM = "unknown_room"
     NOT_CLEAN = "not_clean"  # only a clean room can be inspected
     REASON_NEEDED = "reason_needed"  # out of order needs one
+    TOO_LONG = "too_long"
+    CARD_NUMBER = "card_number"
 
 
 @asked

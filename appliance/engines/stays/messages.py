@@ -43,6 +43,7 @@ class Refusal(StrEnum):
     UNKNOWN_ROOM_TYPE = "unknown_room_type"
     ROOM_NOT_READY = "room_not_ready"
     ROOM_OUT_OF_ORDER = "room_out_of_order"
+    ROOM_OCCUPIED = "room_occupied"  # another guest has not left it yet
     SAME_ROOM = "same_room"
     BAD_DATES = "bad_dates"
     TOO_LATE_TO_UNDO = "too_late_to_undo"
@@ -50,7 +51,9 @@ class Refusal(StrEnum):
     CONFLICT_SETTLED = "conflict_settled"
     NOTHING_TO_AUDIT = "nothing_to_audit"
     CARD_NUMBER = "card_number"  # text that passes Luhn is refused
-    NEEDS_MANAGER = "needs_manager"
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    NEEDS_MANAGER = "needs_manager"  # a night given away
     UNCHANGED = "unchanged"
 
 
@@ -83,12 +86,33 @@ class Fee:
     currency: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSays:
+    """What the PMS last said of a stay: the common ground when box and PMS are compared."""
+
+    version: str
+    state: StayState
+    room_type_id: str
+    room_id: str | None
+    arrival: date
+    departure: date
+    adults: int
+    children: int
+    nights: tuple[Night, ...]
+    fees: tuple[Fee, ...] = ()
+    channel: str = "pms"
+    guests_version: str = ""
+
+
 @asked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnBooking(Command):
     """What the PMS says of one booking now; sync asks this with an `Origin`.
 
-    The stay id is derived from source and upstream id. An older or equal version changes nothing.
+    The stay id is derived from source and upstream id. An older version changes nothing, an equal
+    one only where its content differs. `guests_version` (the newest change of the guests' own
+    records) tells a renamed guest from an echo; `our_ref` is the stay id that the box gave the
+    PMS when it sold the booking itself.
     """
 
     name: ClassVar[str] = "stays.learn_booking"
@@ -112,6 +136,8 @@ class LearnBooking(Command):
     note: str = ""
     account_ref: str | None = None
     no_show: bool = False
+    guests_version: str = ""
+    our_ref: str | None = None
 
 
 @asked
@@ -239,6 +265,7 @@ class MarkNoShow(Command):
     name: ClassVar[str] = "stays.mark_no_show"
     roles: ClassVar[frozenset[Role]] = DESK_AND_SYNC
     stay_id: str
+    closing: date | None = None  # the day a night audit is closing; None: the business date
 
 
 @asked
@@ -275,10 +302,25 @@ class SettleConflict(Command):
     take_upstream: bool
 
 
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteOverbooked(Command):
+    """The calendar holds nights for a stay that it has no room for, or beyond the allotment."""
+
+    name: ClassVar[str] = "stays.note_overbooked"
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.SERVICE})
+    stay_id: str
+    room_type_id: str
+    nights: tuple[date, ...]  # without a room; empty where only the allotment is spent
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked(Event):
-    """A stay is confirmed. Each of `guests` is the JSON of a `Guest`, sealed for that person."""
+    """A stay is confirmed. Each of `guests` is the JSON of a `Guest`, sealed for that person.
+
+    `room_id` is always None: a room is given by `RoomAssigned`, which may follow at once.
+    """
 
     kind: ClassVar[str] = "stays.booked.v1"
     stay_id: str
@@ -299,12 +341,16 @@ class Booked(Event):
     quote_id: str | None = None
     account_ref: str | None = None
     at_risk: bool = False  # sold beyond the offline allotment on a manager's word
+    guests_version: str = ""
 
 
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingChanged(Event):
-    """The PMS changed a booking that is not in house (or only harmless parts of one that is)."""
+    """The PMS changed a booking that is not in house (or only harmless parts of one that is).
+
+    No `guests` means the guests are as they were.
+    """
 
     kind: ClassVar[str] = "stays.booking_changed.v1"
     stay_id: str
@@ -318,6 +364,8 @@ class BookingChanged(Event):
     nights: tuple[Night, ...]
     fees: tuple[Fee, ...]
     channel: str
+    guests_version: str = ""
+    same_nights: bool = False  # dates and room type are as they were: nothing to hold anew
 
 
 @fact
@@ -336,11 +384,15 @@ class UpstreamLinked(Event):
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamSeen(Event):
-    """A newer upstream version that changes nothing here (often the echo of our own write)."""
+    """What the PMS says now, where that is not what the stay's other facts say already.
+
+    Alone it changes nothing here (often the echo of our own write).
+    """
 
     kind: ClassVar[str] = "stays.upstream_seen.v1"
     stay_id: str
     upstream_version: str
+    says: UpstreamSays | None = None
 
 
 @fact
@@ -355,6 +407,17 @@ class RoomAssigned(Event):
     previous_room_id: str | None
     arrival: date
     departure: date
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomUnassigned(Event):
+    """A confirmed stay has no room any more: the PMS changed its dates or type, the room is not free."""
+
+    kind: ClassVar[str] = "stays.room_unassigned.v1"
+    stay_id: str
+    room_id: str
+    room_type_id: str  # the type sold, which is held again
 
 
 @fact
@@ -380,6 +443,7 @@ class CheckInUndone(Event):
     stay_id: str
     room_id: str
     reason: Sealed
+    room_type_id: str | None = None  # the type sold, which is held again
 
 
 @fact
@@ -408,6 +472,7 @@ class DepartureChanged(Event):
     previous: date
     departure: date
     nights: tuple[Night, ...]
+    by_upstream: bool = False  # a person took the PMS's word: the nights are confirmed
 
 
 @fact
@@ -421,6 +486,31 @@ class CheckedOut(Event):
     business_date: date
     departure: date
     early: bool
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepartedElsewhere(Event):
+    """The PMS says the guest came and left without the box: history, no room turns dirty by it."""
+
+    kind: ClassVar[str] = "stays.departed_elsewhere.v1"
+    stay_id: str
+    room_id: str | None
+    business_date: date
+    upstream_version: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reinstated(Event):
+    """The PMS took back a cancellation or a no-show: the stay is confirmed again, without a room."""
+
+    kind: ClassVar[str] = "stays.reinstated.v1"
+    stay_id: str
+    upstream_version: str
+    room_type_id: str
+    arrival: date
+    departure: date
 
 
 @fact
@@ -490,3 +580,8 @@ class BusinessDateRolled(Event):
     kind: ClassVar[str] = "stays.business_date_rolled.v1"
     closed: date
     opened: date
+    no_shows: tuple[str, ...] = ()
+    in_house: int = 0  # stays in house at the closing
+    room_revenue_minor: int = 0  # of the closed night, in the property's currency
+    arrivals_left: int = 0  # due, not here and no no-show: they stay due on the next date
+    departures_left: int = 0  # should have left, still in house

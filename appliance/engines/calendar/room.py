@@ -1,0 +1,123 @@
+"""The calendar as the composition root hands it to the kernel."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from appliance.engines.calendar import rules
+from appliance.engines.calendar.messages import (
+    ClaimResource,
+    ConfirmHold,
+    HoldNights,
+    ReleaseHolder,
+    ReleaseResource,
+)
+from appliance.engines.calendar.projection import PROJECTION
+from appliance.engines.calendar.reactions import INLINE
+from appliance.kernel.engine import Context, Engine, Facts, Handling
+
+ROOM = "room:"
+
+
+def _hold_stream(command: HoldNights | ReleaseHolder | ConfirmHold, _context: Context) -> str:
+    return f"hold/{command.holder_id}"
+
+
+def _claim_stream(command: ClaimResource | ReleaseResource, _context: Context) -> str:
+    return f"claim/{command.resource}"
+
+
+def _load_type(facts: Facts, command: HoldNights, _context: Context) -> rules.TypeNights:
+    own = {
+        date.fromisoformat(night): rules.Held(room_type_id=room_type, confirmed=bool(confirmed))
+        for night, room_type, confirmed in facts.rows(
+            "SELECT night, room_type_id, confirmed FROM calendar_hold WHERE holder_id = ?",
+            (command.holder_id,),
+        )
+    }
+    kind = facts.row(
+        "SELECT offline_allotment, (SELECT count(*) FROM calendar_room r"
+        " WHERE r.room_type_id = t.room_type_id AND r.out_of_order = 0)"
+        " FROM calendar_room_type t WHERE room_type_id = ?",
+        (command.room_type_id,),
+    )
+    if kind is None:
+        return rules.TypeNights(capacity=None, own=own)
+    others = {
+        date.fromisoformat(night): rules.Count(held=held, unconfirmed=unconfirmed)
+        for night, held, unconfirmed in facts.rows(
+            "SELECT night, count(*), sum(1 - confirmed) FROM calendar_hold"
+            " WHERE room_type_id = ? AND night >= ? AND night < ? AND holder_id <> ?"
+            " GROUP BY night",
+            (
+                command.room_type_id,
+                command.start.isoformat(),
+                command.end.isoformat(),
+                command.holder_id,
+            ),
+        )
+    }
+    return rules.TypeNights(capacity=kind[1], allotment=kind[0], others=others, own=own)
+
+
+def _load_claims(
+    facts: Facts, command: ClaimResource | ReleaseResource, _context: Context
+) -> rules.Claims:
+    room_id = command.resource.removeprefix(ROOM)
+    known = command.resource.startswith(ROOM) and facts.row(
+        "SELECT 1 FROM calendar_room WHERE room_id = ?", (room_id,)
+    )
+    end = command.end.isoformat() if isinstance(command, ClaimResource) else "9999-12-31"
+    holders = {
+        date.fromisoformat(night): holder
+        for night, holder in facts.rows(
+            "SELECT night, holder_id FROM calendar_claim"
+            " WHERE resource = ? AND night >= ? AND night < ?",
+            (command.resource, command.start.isoformat(), end),
+        )
+    }
+    return rules.Claims(known=bool(known), holders=holders)
+
+
+def _load_holding(
+    facts: Facts, command: ReleaseHolder | ConfirmHold, _context: Context
+) -> rules.Holding:
+    held = facts.rows(
+        "SELECT night, 1 - confirmed FROM calendar_hold WHERE holder_id = ?1"
+        " UNION ALL SELECT night, 0 FROM calendar_claim WHERE holder_id = ?1",
+        (command.holder_id,),
+    )
+    return rules.Holding(
+        nights=tuple(date.fromisoformat(night) for night, _ in held),
+        unconfirmed=sum(unconfirmed for _, unconfirmed in held),
+    )
+
+
+ENGINE = Engine(
+    name="calendar",
+    handlings=[
+        Handling(
+            command=HoldNights, stream=_hold_stream, load=_load_type, decide=rules.hold_nights
+        ),
+        Handling(
+            command=ClaimResource, stream=_claim_stream, load=_load_claims, decide=rules.claim
+        ),
+        Handling(
+            command=ReleaseResource, stream=_claim_stream, load=_load_claims, decide=rules.release
+        ),
+        Handling(
+            command=ReleaseHolder,
+            stream=_hold_stream,
+            load=_load_holding,
+            decide=rules.release_holder,
+        ),
+        Handling(
+            command=ConfirmHold,
+            stream=_hold_stream,
+            load=_load_holding,
+            decide=rules.confirm_hold,
+        ),
+    ],
+    projection=PROJECTION,
+    inline=INLINE,
+)

@@ -1,0 +1,85 @@
+"""Stays as the composition root hands them to the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from appliance.engines.stays import learning, rules, sale, scene, settling
+from appliance.engines.stays.messages import (
+    AddNote,
+    AssignRoom,
+    CancelStay,
+    ChangeDeparture,
+    CheckIn,
+    CheckOut,
+    LearnBooking,
+    LinkUpstream,
+    MarkNoShow,
+    MoveRoom,
+    NoteOverbooked,
+    RunNightAudit,
+    SellWalkIn,
+    SettleConflict,
+    UndoCheckIn,
+)
+from appliance.engines.stays.projection import PROJECTION
+from appliance.engines.stays.reactions import INLINE
+from appliance.engines.stays.state import fold
+from appliance.kernel.engine import Context, Decision, Engine, Handling
+from appliance.kernel.messages import Command
+
+AUDIT_STREAM = "audit/business_date"
+
+
+def _stream(command: Any, _context: Context) -> str:
+    return f"stay/{command.stay_id}"
+
+
+def _of_one_stay(command: type[Command], decide: Callable[..., Decision]) -> Handling:
+    return Handling(command=command, stream=_stream, load=scene.load_stay, decide=decide)
+
+
+ENGINE = Engine(
+    name="stays",
+    handlings=[
+        Handling(
+            command=LearnBooking,
+            stream=learning.stream_of,
+            load=scene.load_learning,
+            decide=learning.learn_booking,
+        ),
+        Handling(
+            command=SellWalkIn,
+            stream=sale.stay_stream,
+            load=scene.load_sale,
+            decide=sale.sell_walk_in,
+        ),
+        Handling(
+            command=LinkUpstream,
+            stream=_stream,
+            load=scene.load_link,
+            decide=rules.link_upstream,
+        ),
+        Handling(
+            command=RunNightAudit,
+            stream=lambda *_: AUDIT_STREAM,
+            load=scene.load_closing,
+            decide=rules.run_night_audit,
+        ),
+        _of_one_stay(AssignRoom, rules.assign_room),
+        _of_one_stay(CheckIn, rules.check_in),
+        _of_one_stay(UndoCheckIn, rules.undo_check_in),
+        _of_one_stay(MoveRoom, rules.move_room),
+        _of_one_stay(ChangeDeparture, rules.change_departure),
+        _of_one_stay(CheckOut, rules.check_out),
+        _of_one_stay(CancelStay, rules.cancel),
+        _of_one_stay(MarkNoShow, rules.mark_no_show),
+        _of_one_stay(AddNote, rules.add_note),
+        _of_one_stay(NoteOverbooked, rules.note_overbooked),
+        _of_one_stay(SettleConflict, settling.settle_conflict),
+    ],
+    folds={"stay": fold},
+    projection=PROJECTION,
+    inline=INLINE,
+)

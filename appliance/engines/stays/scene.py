@@ -1,0 +1,253 @@
+"""What a rule of stays may look at: the stay, its rooms and the business date, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from appliance.engines.housekeeping.messages import RoomStatus
+from appliance.engines.stays.messages import (
+    AssignRoom,
+    CheckIn,
+    LearnBooking,
+    LinkUpstream,
+    MoveRoom,
+    RunNightAudit,
+    SellWalkIn,
+    SettleConflict,
+)
+from appliance.engines.stays.state import Stay
+from appliance.kernel.engine import Context, Facts
+from appliance.kernel.messages import Command, Role
+from appliance.kernel.values import derived_id
+
+MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
+READY = frozenset({RoomStatus.CLEAN, RoomStatus.INSPECTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Nights [start, end) of a room that another stay has."""
+
+    stay_id: str
+    start: date
+    end: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """One room as stays knows it."""
+
+    room_id: str
+    room_type_id: str
+    status: RoomStatus
+    occupied_by: str | None
+    spans: Sequence[Span] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Clean enough to be given to a guest."""
+        return self.status in READY
+
+    def free(self, stay_id: str, start: date, end: date) -> bool:
+        """Whether no other stay has it in any night of [start, end)."""
+        return not any(
+            span.stay_id != stay_id and span.start < end and span.end > start for span in self.spans
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Everything one decision looks at."""
+
+    business_date: date
+    stay: Stay | None = None
+    rooms: Mapping[str, Room] = field(default_factory=dict)  # those the decision may touch
+    room_types: Mapping[str, int] = field(default_factory=dict)  # id -> offline allotment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sale:
+    """What a walk-in's decision looks at."""
+
+    business_date: date
+    allotment: int | None  # None: there is no such room type
+    room: Room | None  # the room asked for, or the first one that can be given
+    sold_unconfirmed: int = 0  # the most in any of the nights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """What a night audit looks at; `told` are the totals of the day it is asked to close again."""
+
+    business_date: date
+    in_house: int = 0
+    room_revenue_minor: int = 0
+    due: int = 0
+    departures_left: int = 0
+    told: Mapping[str, int | str] | None = None
+
+
+def stay_id_of(source: str, upstream_id: str) -> str:
+    """The stay id of a booking the PMS sold."""
+    return derived_id("stay", source, upstream_id)
+
+
+def has_managers_word(context: Context) -> bool:
+    """Whether a manager asks, or approved what is asked."""
+    return context.who.role in MANAGERS or context.who.approved_by is not None
+
+
+def business_date(facts: Facts, context: Context) -> date:
+    """The hotel's date; before a property is set up, the clock's."""
+    row = facts.row("SELECT business_date FROM stays_business_date")
+    if row is not None:
+        return date.fromisoformat(row[0])
+    return datetime.fromtimestamp(context.now.wall_ms / 1000, UTC).date()
+
+
+def load_stay(facts: Facts, command: Command, context: Context) -> Scene:
+    """The stay that the command names, and the rooms it may touch."""
+    stay: Stay | None = facts.fold(f"stay/{command.stay_id}")  # type: ignore[attr-defined]
+    wanted = {stay.room_id} if stay is not None else set()
+    if isinstance(command, AssignRoom | CheckIn | MoveRoom):
+        wanted.add(command.room_id)
+    if isinstance(command, SettleConflict) and stay is not None and stay.says is not None:
+        wanted.add(stay.says.room_id)
+    today = business_date(facts, context)
+    return Scene(business_date=today, stay=stay, rooms=_rooms(facts, wanted, today))
+
+
+def load_link(facts: Facts, command: LinkUpstream, context: Context) -> tuple[Scene, bool]:
+    """The stay, and whether the PMS's id is another stay's already."""
+    other = facts.row(
+        "SELECT 1 FROM stays_stay WHERE source = ? AND upstream_id = ? AND stay_id <> ?",
+        (command.source, command.upstream_id, command.stay_id),
+    )
+    return load_stay(facts, command, context), other is not None
+
+
+def load_learning(facts: Facts, command: LearnBooking, context: Context) -> Scene:
+    """The stay the PMS means: by its own id, or by ours where the box sold it."""
+    row = facts.row(
+        "SELECT stay_id FROM stays_stay WHERE source = ? AND upstream_id = ?",
+        (command.source, command.upstream_id),
+    )
+    stay_id = row[0] if row else command.our_ref
+    stay: Stay | None = facts.fold(f"stay/{stay_id}") if stay_id else None
+    types = facts.rows(
+        "SELECT room_type_id, offline_allotment FROM stays_room_type WHERE room_type_id = ?",
+        (command.room_type_id,),
+    )
+    wanted = {command.room_id, stay.room_id if stay is not None else None}
+    today = business_date(facts, context)
+    return Scene(
+        business_date=today,
+        stay=stay,
+        rooms=_rooms(facts, wanted, today),
+        room_types=dict(types),
+    )
+
+
+def load_sale(facts: Facts, command: SellWalkIn, context: Context) -> Sale:
+    """The type, the room, and how much of the allotment is used."""
+    today = business_date(facts, context)
+    kind = facts.row(
+        "SELECT offline_allotment FROM stays_room_type WHERE room_type_id = ?",
+        (command.room_type_id,),
+    )
+    if kind is None:
+        return Sale(business_date=today, allotment=None, room=None)
+    room_id = command.room_id or _first_room(facts, command)
+    nights = (command.departure.isoformat(), command.arrival.isoformat())
+    most = facts.row(
+        "SELECT coalesce(max(sold), 0) FROM (SELECT count(*) AS sold FROM stays_night n"
+        " JOIN stays_stay s USING (stay_id) WHERE s.room_type_id = ? AND s.upstream_id IS NULL"
+        " AND s.state IN ('confirmed', 'in_house') AND n.night < ? AND n.night >= ?"
+        " GROUP BY n.night)",
+        (command.room_type_id, *nights),
+    )
+    return Sale(
+        business_date=today,
+        allotment=kind[0],
+        room=_rooms(facts, {room_id}, today).get(room_id) if room_id else None,
+        sold_unconfirmed=most[0] if most else 0,
+    )
+
+
+def _first_room(facts: Facts, command: SellWalkIn) -> str | None:
+    """Ready and empty ones first, then as people count the numbers: always the same choice."""
+    row = facts.row(
+        "SELECT room_id FROM stays_room r WHERE room_type_id = ? AND status <> 'out_of_order'"
+        " AND NOT EXISTS (SELECT 1 FROM stays_span s WHERE s.room_id = r.room_id"
+        " AND s.first < ? AND s.until > ?)"
+        " ORDER BY status NOT IN ('clean', 'inspected'), occupied_by IS NOT NULL,"
+        " length(number), number LIMIT 1",
+        (command.room_type_id, command.departure.isoformat(), command.arrival.isoformat()),
+    )
+    return row[0] if row else None
+
+
+def load_closing(facts: Facts, command: RunNightAudit, context: Context) -> Closing:
+    """The totals of the day that is about to end."""
+    day = command.closing.isoformat()
+    told = facts.row(
+        "SELECT closed, opened, in_house, room_revenue_minor, no_shows, arrivals_left,"
+        " departures_left FROM stays_audit WHERE closed = ?",
+        (day,),
+    )
+    names = ("closed", "opened", "in_house", "room_revenue_minor", "no_shows", "arrivals_left")
+    return Closing(
+        business_date=business_date(facts, context),
+        in_house=_count(facts, "SELECT count(*) FROM stays_stay WHERE state = 'in_house'"),
+        room_revenue_minor=_count(
+            facts,
+            "SELECT coalesce(sum(n.amount_minor), 0) FROM stays_night n JOIN stays_stay s"
+            " USING (stay_id) JOIN stays_business_date b ON b.currency = n.currency"
+            " WHERE s.state = 'in_house' AND n.night = ?",
+            day,
+        ),
+        due=_count(
+            facts,
+            "SELECT count(*) FROM stays_stay WHERE state = 'confirmed' AND arrival <= ?",
+            day,
+        ),
+        departures_left=_count(
+            facts,
+            "SELECT count(*) FROM stays_stay WHERE state = 'in_house' AND departure <= ?",
+            day,
+        ),
+        told=None if told is None else dict(zip((*names, "departures_left"), told, strict=True)),
+    )
+
+
+def _count(facts: Facts, sql: str, *parameters: str) -> int:
+    row = facts.row(sql, parameters)
+    return int(row[0]) if row else 0
+
+
+def _rooms(facts: Facts, wanted: set[str | None], today: date) -> dict[str, Room]:
+    found = {}
+    for room_id in sorted(each for each in wanted if each is not None):
+        row = facts.row(
+            "SELECT room_type_id, status, occupied_by FROM stays_room WHERE room_id = ?",
+            (room_id,),
+        )
+        if row is None:
+            continue
+        spans = facts.rows(
+            "SELECT stay_id, first, until FROM stays_span WHERE room_id = ? AND until > ?",
+            (room_id, today.isoformat()),
+        )
+        found[room_id] = Room(
+            room_id=room_id,
+            room_type_id=row[0],
+            status=RoomStatus(row[1]),
+            occupied_by=row[2],
+            spans=[
+                Span(stay_id=who, start=date.fromisoformat(first), end=date.fromisoformat(until))
+                for who, first, until in spans
+            ],
+        )
+    return found
