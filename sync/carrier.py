@@ -1,0 +1,316 @@
+"""Carries effects out: one at a time in a lane, several lanes at once, sales before the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol, assert_never
+
+from appliance.kernel.clock import Clock, sleep
+from appliance.kernel.tasks import Nursery
+from sync.gate import Gate
+from sync.ledger import OPEN, Effect, EffectState, Ledger
+from sync.manners import full_jitter_ms
+from sync.outcome import (
+    Again,
+    Declined,
+    Expired,
+    Homeward,
+    Manual,
+    NewAttempt,
+    NotSent,
+    Outcome,
+    Refused,
+    RequiresAction,
+    Succeeded,
+    Unknown,
+)
+
+logger = logging.getLogger(__name__)
+
+# What may be under way at once, to all vendors: their limits bind long before this does.
+UNDER_WAY_MAX: Final = 8
+# Tries after which an effect that must not be sent blindly for ever is shown to a person. Money
+# has its own end (23 h, then evidence) and is not counted.
+TRIES_MAX: Final = 12
+RETRY_MS_MIN: Final = 1_000
+RETRY_MS_MAX: Final = 60_000
+STARTABLE: Final = frozenset({EffectState.QUEUED, EffectState.UNKNOWN, EffectState.RECONCILING})
+# A look at the ledger although nobody woke us; a wake-up that got lost costs this much.
+LOOK_S_MAX: Final = 5.0
+
+
+class Pusher(Protocol):
+    """One counterparty's way of doing effects. Never raises for what a vendor answers."""
+
+    gate: Gate
+    gives_up: bool  # whether many tries park an effect
+
+    async def push(self, effect: Effect) -> Outcome:
+        """Try once. The effect's `sending` row is on disk before this is called."""
+        ...
+
+    def told(self, effect: Effect, state: EffectState, outcome: Outcome | None) -> list[Homeward]:
+        """What the box is to be told when an effect enters a state (`outcome` None: sending)."""
+        ...
+
+    def retell(self, effect: Effect, generation: int) -> list[Homeward]:
+        """What a restored box must be told again of an effect that is long settled."""
+        ...
+
+
+class Carrier:
+    """Moves effects from queued to settled; every step is on disk before the next is taken."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        pushers: Mapping[str, Pusher],
+        clock: Clock,
+        nursery: Nursery,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._pushers = pushers
+        self._clock = clock
+        self._nursery = nursery
+        self._chance = chance or random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._wake = asyncio.Event()
+        self._under_way: dict[str, asyncio.Task[Any]] = {}
+        self._posted: list[asyncio.Event] = []
+        self.paused: set[str] = set()  # counterparties that must be reconciled first
+        for pusher in pushers.values():
+            pusher.gate.on_open(self.wake)
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def posts_to(self, event: asyncio.Event) -> None:
+        """Set this event whenever a command for the box was written."""
+        self._posted.append(event)
+
+    def recover(self) -> int:
+        """After a start: what was being sent may have arrived. Returns how many there were."""
+        now_ms = self._now_ms()
+        found = self._ledger.effects("state = 'sending'")
+        with self._ledger.transaction():
+            for effect in found:
+                sentence = "we stopped while it was being sent: it is looked up first"
+                self._enter(effect, EffectState.UNKNOWN, Unknown(sentence=sentence), look_first=1)
+                self._ledger.turn(effect.id, EffectState.UNKNOWN, sentence, now_ms, next_at_ms=0)
+        return len(found)
+
+    async def run(self) -> None:
+        """For ever: start what may start, wait for news or for the next time."""
+        while True:
+            self._wake.clear()
+            self._start_ready()
+            alarm = asyncio.ensure_future(sleep(self._clock, self._pause_s()))
+            woken = asyncio.ensure_future(self._wake.wait())
+            try:
+                await asyncio.wait({alarm, woken}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                alarm.cancel()
+                woken.cancel()
+
+    async def step(self) -> bool:
+        """Do everything that may be done now, once around; False when there was nothing."""
+        started = self._start_ready()
+        while self._under_way:
+            await asyncio.wait(set(self._under_way.values()))
+            await asyncio.sleep(0)  # noqa: TID251 - lets the done-callbacks run; no time passes
+        return started
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._under_way
+
+    def _start_ready(self) -> bool:
+        started = False
+        for effect in self._ledger.heads(self._now_ms(), tuple(self._under_way)):
+            if len(self._under_way) >= UNDER_WAY_MAX:
+                break
+            pusher = self._pushers.get(effect.counterparty)
+            if pusher is None or effect.counterparty in self.paused or pusher.gate.closed_ms():
+                continue
+            task = self._nursery.mortal(f"effect {effect.id}", self._carry(effect, pusher))
+            self._under_way[effect.lane] = task
+            task.add_done_callback(functools.partial(self._landed, effect.lane))
+            started = True
+        return started
+
+    def _landed(self, lane: str, _done: asyncio.Task[Any]) -> None:
+        self._under_way.pop(lane, None)
+        self._wake.set()
+
+    def _pause_s(self) -> float:
+        row = self._ledger.db.execute(
+            "SELECT min(next_at_ms) FROM effect WHERE next_at_ms > ?"
+            " AND state IN ('queued', 'unknown', 'reconciling')",
+            (self._now_ms(),),
+        ).fetchone()
+        if row[0] is None:
+            return LOOK_S_MAX
+        wait_s: float = (row[0] - self._now_ms()) / 1000
+        return min(LOOK_S_MAX, max(0.01, wait_s))
+
+    # -- one effect ------------------------------------------------------------------------------
+
+    async def _carry(self, effect: Effect, pusher: Pusher) -> None:
+        ready = self._commit_intent(effect.id)
+        if ready is None:
+            return
+        try:
+            outcome = await pusher.push(ready)
+        except Exception as error:
+            # A rule of ours raised: this effect stops, the others go on (law 5).
+            logger.exception("effect %s (%s) stopped", effect.id, effect.kind)
+            sentence = f"Nightporter itself failed on it ({type(error).__name__}); look, then retry"
+            outcome = Manual(sentence=sentence)
+        self._settle(ready.id, pusher, outcome)
+
+    def _commit_intent(self, effect_id: str) -> Effect | None:
+        now = self._clock.read()
+        effect = self._ledger.effect(effect_id)
+        if effect is None or effect.state not in STARTABLE:
+            return None  # a pull found it done while it waited for its turn
+        pusher = self._pushers[effect.counterparty]
+        with self._ledger.transaction():
+            fields: dict[str, Any] = {"tries": effect.tries + 1}
+            if effect.first_sent_ms is None:
+                fields["first_sent_ms"] = now.wall_ms
+                fields["first_sent_doubt_ms"] = now.uncertainty_ms
+                self._post(pusher.told(effect, EffectState.SENDING, None))
+            self._ledger.turn(effect.id, EffectState.SENDING, "being sent", now.wall_ms, **fields)
+        return self._ledger.effect(effect.id)
+
+    def _settle(self, effect_id: str, pusher: Pusher, outcome: Outcome) -> None:
+        effect = self._ledger.effect(effect_id)
+        assert effect is not None, "an effect is never deleted"
+        with self._ledger.transaction():
+            state, fields = self._next(effect, pusher, outcome)
+            self._enter(effect, state, outcome, **fields)
+
+    def _enter(self, effect: Effect, state: EffectState, outcome: Outcome, **fields: Any) -> None:
+        pusher = self._pushers.get(effect.counterparty)
+        if (ref := getattr(outcome, "provider_ref", None)) is not None:
+            fields["provider_ref"] = ref
+        self._ledger.turn(effect.id, state, outcome.sentence, self._now_ms(), **fields)
+        if isinstance(outcome, Succeeded):
+            self._post(outcome.home)
+        if pusher is not None:
+            self._post(pusher.told(effect, state, outcome))
+
+    def _post(self, letters: Sequence[Homeward]) -> None:
+        for letter in letters:
+            self._ledger.post(letter, self._now_ms())
+        if letters:
+            for event in self._posted:
+                event.set()
+
+    def _next(
+        self, effect: Effect, pusher: Pusher, outcome: Outcome
+    ) -> tuple[EffectState, dict[str, Any]]:
+        match outcome:
+            case Succeeded():
+                return EffectState.SUCCEEDED, {}
+            case Declined():
+                return EffectState.DECLINED, {}
+            case RequiresAction():
+                return EffectState.REQUIRES_ACTION, {}
+            case Expired():
+                return EffectState.EXPIRED, {}
+            case Refused():
+                return EffectState.PARKED, {"look_first": 1}
+            case Manual():
+                return EffectState.MANUAL, {"look_first": 1}
+            case NotSent():
+                return self._not_sent(effect, outcome)
+            case Again() | Unknown():
+                return self._once_more(effect, pusher, outcome)
+            case NewAttempt():
+                attempt = effect.attempt + 1
+                key = f"{effect.id}.{attempt}"
+                return EffectState.QUEUED, {
+                    "attempt": attempt,
+                    "idempotency_key": key,
+                    "first_sent_ms": None,
+                    "look_first": 0,
+                    "next_at_ms": 0,
+                }
+            case _:
+                assert_never(outcome)
+
+    def _not_sent(self, effect: Effect, outcome: NotSent) -> tuple[EffectState, dict[str, Any]]:
+        fields: dict[str, Any] = {
+            "tries": effect.tries - 1,
+            "next_at_ms": self._now_ms() + max(outcome.wait_ms, RETRY_MS_MIN),
+        }
+        if effect.tries > 1:
+            # An earlier try may have arrived; that this one did not leave proves nothing.
+            return EffectState.UNKNOWN, fields
+        return EffectState.QUEUED, fields | {"first_sent_ms": None}
+
+    def _once_more(
+        self, effect: Effect, pusher: Pusher, outcome: Again | Unknown
+    ) -> tuple[EffectState, dict[str, Any]]:
+        look = isinstance(outcome, Again) or outcome.look_first
+        if pusher.gives_up and effect.tries >= TRIES_MAX:
+            return EffectState.PARKED, {"look_first": 1}
+        wait_ms = full_jitter_ms(effect.tries, RETRY_MS_MIN, RETRY_MS_MAX, self._chance)
+        state = EffectState.RECONCILING if look else EffectState.UNKNOWN
+        if isinstance(outcome, Unknown):
+            state = EffectState.UNKNOWN
+        fields: dict[str, Any] = {"look_first": int(look or effect.look_first)}
+        return state, fields | {"next_at_ms": self._now_ms() + wait_ms}
+
+    # -- what a person may do --------------------------------------------------------------------
+
+    def retry(self, effect_id: str) -> str:
+        """Try a parked or manual effect again, looking first; says what was done."""
+        effect = self._ledger.effect(effect_id)
+        if effect is None:
+            return f"there is no effect {effect_id}"
+        if effect.state not in {EffectState.PARKED, EffectState.MANUAL}:
+            return f"it is {effect.state.value}: only parked and manual effects can be retried"
+        with self._ledger.transaction():
+            self._ledger.turn(
+                effect_id,
+                EffectState.UNKNOWN if effect.first_sent_ms else EffectState.QUEUED,
+                "a person asked to try it again",
+                self._now_ms(),
+                look_first=1,
+                next_at_ms=0,
+                tries=0 if effect.first_sent_ms is None else 1,
+            )
+        self.wake()
+        return "it is queued again, and looked up before anything is sent"
+
+    def settle_by_hand(self, effect_id: str) -> str:
+        """A person did it at the vendor; says what was done."""
+        effect = self._ledger.effect(effect_id)
+        if effect is None:
+            return f"there is no effect {effect_id}"
+        if effect.counterparty == "stripe" or effect.state not in {
+            EffectState.PARKED,
+            EffectState.MANUAL,
+        }:
+            return f"it is {effect.state.value}: only parked effects of the PMS can be marked done"
+        with self._ledger.transaction():
+            sentence = "a person did it at the vendor"
+            self._ledger.turn(effect_id, EffectState.SUCCEEDED, sentence, self._now_ms())
+        self.wake()
+        return "it is marked done"
+
+    def waiting(self) -> int:
+        """How many effects are open."""
+        return len(self._ledger.effects(f"state IN ({', '.join('?' * len(OPEN))})", *OPEN))
+
+    def _now_ms(self) -> int:
+        return self._clock.read().wall_ms

@@ -1,0 +1,83 @@
+"""A small socket of sync itself: status, explain, retry, done. Its file has one process only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from sync.running import Running
+from sync.standing import explain, standing
+
+LINE_BYTES_MAX: Final = 64 * 1024
+ANSWER_S_MAX: Final = 10.0
+
+
+class SyncAwayError(Exception):
+    """Sync is not running: start it with `nightporter up` or look at its journal."""
+
+
+@asynccontextmanager
+async def serve(running: Running, path: Path) -> AsyncGenerator[None]:
+    """Answer one line for each line, until the context ends; mode 0600."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(msgspec.json.encode(_answer(running, line)) + b"\n")
+                await writer.drain()
+        except (ValueError, ConnectionError):
+            pass  # a line without an end, or a peer that went
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    path.unlink(missing_ok=True)
+    server = await asyncio.start_unix_server(connected, path, limit=LINE_BYTES_MAX)
+    path.chmod(0o600)
+    try:
+        yield
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
+
+
+def _answer(running: Running, line: bytes) -> dict[str, Any]:
+    try:
+        words = msgspec.json.decode(line, type=list[str])
+    except msgspec.MsgspecError:
+        return {"error": 'say a list of words, such as ["status"]'}
+    match words:
+        case ["status"]:
+            found = standing(running.ledger, running.mirror, running.gates.values())
+            return {"status": {**found, "now_ms": running.clock.read().wall_ms}}
+        case ["explain", name]:
+            return {"lines": explain(running.ledger, name)}
+        case ["retry", name]:
+            return {"lines": [running.retry(name)]}
+        case ["done", name]:
+            return {"lines": [running.carrier.settle_by_hand(name)]}
+        case _:
+            return {"error": "say one of: status, explain ID, retry ID, done ID"}
+
+
+def ask(path: Path, words: list[str]) -> dict[str, Any]:
+    """Ask a running sync, from a command; raises SyncAwayError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+            peer.settimeout(ANSWER_S_MAX)
+            peer.connect(str(path))
+            peer.sendall(msgspec.json.encode(words) + b"\n")
+            with peer.makefile("rb") as lines:
+                line = lines.readline()
+    except OSError as error:
+        raise SyncAwayError(f"nobody listens at {path}: is sync running?") from error
+    found: dict[str, Any] = msgspec.json.decode(line)
+    return found

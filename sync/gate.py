@@ -1,0 +1,189 @@
+"""The one way out to a counterparty: its limit, its breaker, its clock, and what we last heard."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from appliance.kernel.clock import Clock, sleep
+from sync.ledger import Ledger
+from sync.manners import (
+    Breaker,
+    Limiter,
+    Rule,
+    Standing,
+    http_date_ms,
+    retry_after_ms,
+)
+from sync.transport import Answer, NoAnswer, Request, Transport
+
+logger = logging.getLogger(__name__)
+
+# A probe must fit, with the longest wait before it, into ten seconds.
+PROBE_TIMEOUT_S: Final = 4.0
+# How long the prober waits before it looks at a healthy breaker again, when nobody wakes it.
+IDLE_LOOK_S: Final = 60.0
+
+HTTP_UNAUTHORISED: Final = 401
+HTTP_FORBIDDEN: Final = 403
+HTTP_TOO_MANY: Final = 429
+HTTP_SERVER_ERROR: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Not sent: the way is closed for so long, and why."""
+
+    wait_ms: int
+    sentence: str
+
+
+class Gate:
+    """Sends for one counterparty and one credential, and remembers how that went.
+
+    What it learned (used windows, cool-down, breaker) is in sync.db before the next byte leaves,
+    so a restart does not forget a promise to wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        rules: tuple[Rule, ...],
+        ledger: Ledger,
+        clock: Clock,
+        transport: Transport,
+        chance: random.Random | None = None,
+        forbidden_is_ours: bool = True,
+    ) -> None:
+        self.name = name
+        self._ledger = ledger
+        self._clock = clock
+        self._transport = transport
+        self._chance = chance or random.Random()  # noqa: S311 - spreads load, guards nothing
+        # At Mews a 403 is a rule of the hotel's business, at others it is about our key.
+        self._refusals = {HTTP_UNAUTHORISED} | ({HTTP_FORBIDDEN} if forbidden_is_ours else set())
+        used = ledger.kept(f"limiter.{name}", tuple[tuple[tuple[int, int], ...], ...], ())
+        self._limiter = Limiter(rules=rules, used=used)
+        self._breaker: Breaker = ledger.kept(f"breaker.{name}", Breaker, Breaker())
+        self.last_confirmed_ms: int | None = ledger.kept(f"confirmed.{name}", int)
+        self._remote_offset_ms: int | None = None
+        self._turnstile = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._on_open: list[Callable[[], None]] = []
+
+    @property
+    def breaker(self) -> Breaker:
+        """How the counterparty is at the moment."""
+        return self._breaker
+
+    def on_open(self, callback: Callable[[], None]) -> None:
+        """Call back when the way is free again."""
+        self._on_open.append(callback)
+
+    def closed_ms(self) -> int:
+        """0 when work may be sent, else how long it may not, milliseconds."""
+        return self._breaker.wait_ms(self._now_ms())
+
+    def vendor_now_ms(self) -> int | None:
+        """The vendor's own time by its last `Date` header; None when we never heard one."""
+        if self._remote_offset_ms is None:
+            return None
+        return self._now_ms() + self._remote_offset_ms
+
+    async def send(self, request: Request, *, probe: bool = False) -> Answer | NoAnswer | Held:
+        """Send once, when the limit and the breaker allow it."""
+        if not probe and (wait_ms := self.closed_ms()):
+            return Held(wait_ms=wait_ms, sentence=self._breaker.sentence or "the way is closed")
+        async with self._turnstile:
+            await self._wait_for_the_limit()
+            # While we waited for our turn, another request may have found the line cut.
+            if not probe and (wait_ms := self.closed_ms()):
+                return Held(wait_ms=wait_ms, sentence=self._breaker.sentence)
+            self._limiter = self._limiter.spend(self._now_ms())
+            with self._ledger.transaction():
+                self._ledger.keep(f"limiter.{self.name}", self._limiter.used)
+        reply = await self._transport.send(request)
+        self._learn(reply)
+        return reply
+
+    async def probe_for_ever(self, ask: Callable[[], Awaitable[object]]) -> None:
+        """While the counterparty is down, look again and again; wake everybody when it answers.
+
+        Works by failing calls alone: nobody asks the network whether it thinks it is up.
+        """
+        while True:
+            wait_ms = self.closed_ms()
+            if not wait_ms:
+                if self._breaker.standing is Standing.LIMITED:
+                    self._settle(self._breaker.answered(self._now_ms()))
+                await self._wait_for_change(IDLE_LOOK_S)
+                continue
+            await self._wait_for_change(wait_ms / 1000)
+            if self._breaker.standing in {Standing.DOWN, Standing.REFUSED} and (
+                self._now_ms() >= self._breaker.until_ms
+            ):
+                await ask()
+
+    async def _wait_for_the_limit(self) -> None:
+        while wait_ms := self._limiter.wait_ms(self._now_ms()):
+            await sleep(self._clock, wait_ms / 1000)
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        self._changed.clear()
+        alarm = asyncio.ensure_future(sleep(self._clock, seconds))
+        change = asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait({alarm, change}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+            change.cancel()
+
+    def _learn(self, reply: Answer | NoAnswer) -> None:
+        now_ms = self._now_ms()
+        if isinstance(reply, NoAnswer):
+            sentence = f"{self.name} does not answer ({reply.why})"
+            self._settle(self._breaker.failed(now_ms, sentence, self._chance))
+            return
+        if (date_ms := http_date_ms(reply.headers.get("date"))) is not None:
+            self._remote_offset_ms = date_ms - now_ms
+        if reply.status == HTTP_TOO_MANY:
+            wait_ms = retry_after_ms(reply.headers.get("retry-after"), now_ms)
+            self._settle(self._breaker.limited(now_ms, wait_ms, self._chance))
+        elif reply.status in self._refusals:
+            sentence = f"{self.name} refuses our credentials ({reply.status})"
+            self._settle(self._breaker.refused(now_ms, sentence))
+        elif reply.status >= HTTP_SERVER_ERROR:
+            sentence = f"{self.name} answers with an error of its own ({reply.status})"
+            self._settle(self._breaker.failed(now_ms, sentence, self._chance))
+        else:
+            self._confirm(now_ms)
+
+    def _confirm(self, now_ms: int) -> None:
+        self.last_confirmed_ms = now_ms
+        self._settle(self._breaker.answered(now_ms))
+
+    def _settle(self, breaker: Breaker) -> None:
+        before, self._breaker = self._breaker, breaker
+        if before == breaker:
+            return
+        with self._ledger.transaction():
+            self._ledger.keep(f"breaker.{self.name}", breaker)
+            if self.last_confirmed_ms is not None:
+                self._ledger.keep(f"confirmed.{self.name}", self.last_confirmed_ms)
+            opened = breaker.standing is Standing.OK and before.standing is not Standing.OK
+            if opened:
+                self._ledger.wake(self.name)
+        if breaker.standing is not before.standing:
+            logger.info("%s: %s. %s", self.name, breaker.standing.value, breaker.sentence)
+        self._changed.set()
+        if opened:
+            for callback in self._on_open:
+                callback()
+
+    def _now_ms(self) -> int:
+        return self._clock.read().wall_ms

@@ -1,0 +1,250 @@
+"""What the box's facts owe the world: each fact becomes effects, by natural key, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, Final
+
+import msgspec
+
+from appliance.engines.inventory.messages import RoomAdded, RoomTypeAdded
+from appliance.engines.payments.messages import DepositAsked, PaymentSettled
+from appliance.engines.stays.messages import (
+    Booked,
+    BookingChanged,
+    CheckedIn,
+    CheckedOut,
+    CheckInUndone,
+    DepartureChanged,
+    NoShowMarked,
+    RoomAssigned,
+    RoomMoved,
+    StayCancelled,
+    UpstreamLinked,
+)
+from sync.home import Fact
+from sync.ledger import Draft, EffectState, Ledger, Priority
+from sync.mirror import Mirror, Stay
+from sync.money.charge import charge_body
+
+PMS: Final = "mews"
+PAYMENTS: Final = "stripe"
+
+Reading = Callable[["Planner", Fact], list[Draft]]
+
+
+class Planner:
+    """Reads facts into the mirror, and says which effects they ask for.
+
+    A fact that was learned from the PMS itself (it carries an origin) owes the PMS nothing.
+    """
+
+    def __init__(self, ledger: Ledger, mirror: Mirror, *, pms: bool, payments: bool) -> None:
+        self._ledger = ledger
+        self._mirror = mirror
+        self._pms = pms
+        self._payments = payments
+
+    def read(self, fact: Fact, now_ms: int) -> list[Draft]:
+        """Take one fact in; call inside the transaction that moves the cursor."""
+        reading = _READINGS.get(fact.kind)
+        if reading is None:
+            return []
+        drafts = reading(self, fact)
+        if fact.kind == CheckInUndone.kind:
+            drafts = self._undo_unsent(fact, drafts, now_ms)
+        return [draft for draft in drafts if self._wanted(draft, fact)]
+
+    def _wanted(self, draft: Draft, fact: Fact) -> bool:
+        if draft.counterparty == PAYMENTS:
+            return self._payments
+        learned = fact.origin is not None and fact.origin.source == PMS
+        return self._pms and not learned
+
+    def _undo_unsent(self, fact: Fact, drafts: list[Draft], now_ms: int) -> list[Draft]:
+        lane = lane_of(fact.body["stay_id"])
+        unsent = self._ledger.effects(
+            "lane = ? AND kind = 'mews.start' AND state = 'queued' AND first_sent_ms IS NULL", lane
+        )
+        for effect in unsent:
+            sentence = "the check-in was undone before it was sent"
+            self._ledger.turn(effect.id, EffectState.EXPIRED, sentence, now_ms)
+        return [] if unsent else drafts
+
+    # -- inventory -------------------------------------------------------------------------------
+
+    def room_added(self, fact: Fact) -> list[Draft]:
+        """A room, and what the PMS calls it."""
+        body = fact.body
+        self._mirror.put_room(body["room_id"], body["number"], body.get("upstream_id"))
+        return []
+
+    def room_type_added(self, fact: Fact) -> list[Draft]:
+        """A type, and what the PMS calls it."""
+        body = fact.body
+        self._mirror.put_room_type(body["room_type_id"], body["title"], body.get("upstream_id"))
+        return []
+
+    # -- stays -----------------------------------------------------------------------------------
+
+    def booked(self, fact: Fact) -> list[Draft]:
+        """A sale of the box must be told; one of the PMS is only linked."""
+        body = fact.body
+        self._mirror.put_stay(
+            Stay(
+                stay_id=body["stay_id"],
+                source=body["source"],
+                upstream_id=body["upstream_id"],
+                arrival=date.fromisoformat(body["arrival"]),
+                departure=date.fromisoformat(body["departure"]),
+                room_id=body["room_id"],
+            )
+        )
+        if body["source"] is not None:
+            return []
+        fields = "stay_id code room_type_id room_id arrival departure guests adults children nights"
+        told = {name: body[name] for name in fields.split()}
+        key = f"{PMS}.book:{body['stay_id']}"
+        return [self._draft(fact, "book", told, priority=Priority.SALE, key=key)]
+
+    def linked(self, fact: Fact) -> list[Draft]:
+        """The PMS knows a sale of ours."""
+        body = fact.body
+        self._mirror.link(body["stay_id"], body["source"], body["upstream_id"])
+        return []
+
+    def changed(self, fact: Fact) -> list[Draft]:
+        """The PMS changed a booking."""
+        body = fact.body
+        arrival = date.fromisoformat(body["arrival"])
+        self._mirror.set_dates(body["stay_id"], arrival, date.fromisoformat(body["departure"]))
+        return []
+
+    def assigned(self, fact: Fact) -> list[Draft]:
+        """A room was given."""
+        self._mirror.set_room(fact.body["stay_id"], fact.body["room_id"])
+        return [self._draft(fact, "assign", {"room_id": fact.body["room_id"]})]
+
+    def moved(self, fact: Fact) -> list[Draft]:
+        """The guest has another room."""
+        self._mirror.set_room(fact.body["stay_id"], fact.body["to_room_id"])
+        return [self._draft(fact, "assign", {"room_id": fact.body["to_room_id"]})]
+
+    def checked_in(self, fact: Fact) -> list[Draft]:
+        """The guest is in house."""
+        self._mirror.set_room(fact.body["stay_id"], fact.body["room_id"])
+        return [self._draft(fact, "start", {"room_id": fact.body["room_id"]})]
+
+    def undone(self, fact: Fact) -> list[Draft]:
+        """A check-in was undone; Mews has no such act in its interface."""
+        self._mirror.set_room(fact.body["stay_id"], None)
+        sentence = (
+            "Mews cannot undo a check-in through its interface: "
+            "open the reservation in Mews and undo the check-in there"
+        )
+        return [self._draft(fact, "undo_start", {}, state=EffectState.MANUAL, sentence=sentence)]
+
+    def departure_changed(self, fact: Fact) -> list[Draft]:
+        """Longer or shorter."""
+        body = fact.body
+        self._mirror.set_dates(body["stay_id"], None, date.fromisoformat(body["departure"]))
+        told = {"departure": body["departure"], "nights": body["nights"]}
+        return [self._draft(fact, "depart", told)]
+
+    def checked_out(self, fact: Fact) -> list[Draft]:
+        """The guest has left."""
+        told = {"left_on": fact.body["business_date"], "early": fact.body["early"]}
+        return [self._draft(fact, "process", told)]
+
+    def cancelled(self, fact: Fact) -> list[Draft]:
+        """The box cancelled."""
+        return [] if fact.body["by_upstream"] else [self._draft(fact, "cancel", {})]
+
+    def no_show(self, fact: Fact) -> list[Draft]:
+        """The guest did not come."""
+        return [] if fact.body["by_upstream"] else [self._draft(fact, "no_show", {})]
+
+    # -- money -----------------------------------------------------------------------------------
+
+    def settled(self, fact: Fact) -> list[Draft]:
+        """Money that arrived; the PMS keeps the bill and must hear of it."""
+        body = fact.body
+        fields = "payment_id amount_minor currency means"
+        told = {name: body[name] for name in fields.split()}
+        key = f"{PMS}.payment:{body['payment_id']}"
+        return [self._draft(fact, "payment", told, key=key)]
+
+    def deposit_asked(self, fact: Fact) -> list[Draft]:
+        """An intent to charge becomes one frozen request, in a lane of its own."""
+        body = fact.body
+        return [
+            Draft(
+                natural_key=f"{PAYMENTS}.charge:{body['intent_id']}",
+                counterparty=PAYMENTS,
+                lane=f"intent:{body['intent_id']}",
+                kind=f"{PAYMENTS}.charge",
+                body=charge_body(
+                    intent_id=body["intent_id"],
+                    amount_minor=body["amount_minor"],
+                    currency=body["currency"],
+                    customer_ref=body["customer_ref"],
+                    method_ref=body["method_ref"],
+                ),
+                priority=Priority.STAY,
+                made_ms=fact.at_wall_ms,
+                not_after_ms=body["not_after_s"] * 1000,
+                trace=fact.trace,
+            )
+        ]
+
+    def _draft(  # noqa: PLR0913 - the parts of one draft, the rare ones by name
+        self,
+        fact: Fact,
+        what: str,
+        told: Mapping[str, Any],
+        *,
+        priority: int = Priority.STAY,
+        key: str | None = None,
+        state: EffectState = EffectState.QUEUED,
+        sentence: str = "",
+    ) -> Draft:
+        stay_id = fact.body["stay_id"]
+        # The command's id, not the position: a restored log numbers other facts alike.
+        natural_key = key or f"{PMS}.{what}:{stay_id}:{fact.command_id}"
+        return Draft(
+            natural_key=natural_key,
+            counterparty=PMS,
+            lane=lane_of(stay_id),
+            kind=f"{PMS}.{what}",
+            body=msgspec.json.encode({"stay_id": stay_id, **told}),
+            priority=priority,
+            made_ms=fact.at_wall_ms,
+            trace=fact.trace,
+            state=state,
+            sentence=sentence,
+        )
+
+
+def lane_of(stay_id: str) -> str:
+    """The lane of everything about one stay."""
+    return f"stay:{stay_id}"
+
+
+_READINGS: Final[Mapping[str, Reading]] = {
+    RoomAdded.kind: Planner.room_added,
+    RoomTypeAdded.kind: Planner.room_type_added,
+    Booked.kind: Planner.booked,
+    UpstreamLinked.kind: Planner.linked,
+    BookingChanged.kind: Planner.changed,
+    RoomAssigned.kind: Planner.assigned,
+    RoomMoved.kind: Planner.moved,
+    CheckedIn.kind: Planner.checked_in,
+    CheckInUndone.kind: Planner.undone,
+    DepartureChanged.kind: Planner.departure_changed,
+    CheckedOut.kind: Planner.checked_out,
+    StayCancelled.kind: Planner.cancelled,
+    NoShowMarked.kind: Planner.no_show,
+    PaymentSettled.kind: Planner.settled,
+    DepositAsked.kind: Planner.deposit_asked,
+}

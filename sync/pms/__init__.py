@@ -1,0 +1,1 @@
+"""Booking systems: each masters the bookings it sold."""

@@ -1,0 +1,1 @@
+"""Mews: reservations pulled by their change time, desk acts pushed by natural key."""

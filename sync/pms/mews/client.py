@@ -1,0 +1,177 @@
+"""Asks Mews: tokens in the body, one answer or none, and never a body in a log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from sync.gate import PROBE_TIMEOUT_S, Gate, Held
+from sync.outcome import Again, NotSent, Refused, Unknown
+from sync.pms.mews.words import COUNT_MAX, object_of
+from sync.transport import NoAnswer, Request
+
+PREFIX: Final = "/api/connector/v1/"
+CLIENT_NAME: Final = "Nightporter 1.0.0"
+# A thousand reservations take Mews some seconds; beyond this the line is cut.
+TIMEOUT_S: Final = 20.0
+# 408: too heavy, ask for less; below this a page is not what is too heavy.
+PAGE_MIN: Final = 50
+# A list of more pages than this is a mistake of ours in the filter.
+PAGES_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MewsAccount:
+    """Where and as whom we ask; neither token is ever logged."""
+
+    base_url: str
+    client_token: str
+    access_token: str
+    # The contract of `reservations/cancel` has only notes; some environments take a reason too.
+    send_cancellation_reason: bool = True
+
+    def __repr__(self) -> str:
+        """Without the tokens."""
+        return f"MewsAccount({self.base_url})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fine:
+    """200 and a whole object."""
+
+    fields: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """They answered with an error; `message` is written for the operator."""
+
+    status: int
+    message: str
+
+
+Reply = Fine | Said | NoAnswer | Held
+
+
+class NotFetchedError(Exception):
+    """A list could not be read whole; nothing of it was used, the next look reads it again."""
+
+
+class MewsClient:
+    """One property at Mews."""
+
+    def __init__(self, account: MewsAccount, gate: Gate) -> None:
+        self.account = account
+        self.gate = gate
+        self._page = COUNT_MAX
+
+    async def ask(
+        self,
+        endpoint: str,
+        body: Mapping[str, Any],
+        *,
+        timeout_s: float = TIMEOUT_S,
+        probe: bool = False,
+    ) -> Reply:
+        """One request, once."""
+        tokens = {
+            "ClientToken": self.account.client_token,
+            "AccessToken": self.account.access_token,
+            "Client": CLIENT_NAME,
+        }
+        request = Request(
+            method="POST",
+            url=self.account.base_url + PREFIX + endpoint,
+            headers={"Content-Type": "application/json"},
+            body=msgspec.json.encode({**tokens, **body}),
+            timeout_s=timeout_s,
+        )
+        reply = await self.gate.send(request, probe=probe)
+        if isinstance(reply, NoAnswer | Held):
+            return reply
+        fields = object_of(reply.body)
+        if reply.status == 200:
+            return (
+                NoAnswer(sent=True, why="the answer was cut short")
+                if fields is None
+                else Fine(fields=fields)
+            )
+        message = (fields or {}).get("Message")
+        return Said(status=reply.status, message=str(message or f"answer {reply.status}"))
+
+    async def probe(self) -> None:
+        """Ask something cheap, so that the gate learns whether the way is free."""
+        await self.ask("configuration/get", {}, timeout_s=PROBE_TIMEOUT_S, probe=True)
+
+    async def read(self, endpoint: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One request that changes nothing; raises NotFetchedError."""
+        reply = await self.ask(endpoint, body)
+        if isinstance(reply, Fine):
+            return reply.fields
+        raise NotFetchedError(f"{endpoint}: {_why(reply)}")
+
+    async def pages(
+        self, endpoint: str, body: Mapping[str, Any], name: str
+    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+        """Every page of a list; raises NotFetchedError half way when the line goes.
+
+        Rows may move between pages: a caller needs an overlap and must take a row twice.
+        """
+        cursor = None
+        for _ in range(PAGES_MAX):
+            limitation = {"Count": self._page, "Cursor": cursor}
+            reply = await self.ask(endpoint, {**body, "Limitation": limitation})
+            if isinstance(reply, Said) and reply.status == 408 and self._page > PAGE_MIN:
+                self._page //= 2
+                continue
+            if not isinstance(reply, Fine):
+                raise NotFetchedError(f"{endpoint}: {_why(reply)}")
+            rows = reply.fields.get(name)
+            yield [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+            cursor = reply.fields.get("Cursor")
+            if cursor is None or not rows:
+                return
+        raise NotFetchedError(f"{endpoint}: the list has no end")
+
+    async def all_of(
+        self, endpoint: str, body: Mapping[str, Any], name: str
+    ) -> list[dict[str, Any]]:
+        """A whole list; raises NotFetchedError."""
+        return [row async for page in self.pages(endpoint, body, name) for row in page]
+
+
+def _why(reply: Reply) -> str:
+    match reply:
+        case Said():
+            return f"{reply.status} {reply.message}"
+        case NoAnswer():
+            return reply.why
+        case Held():
+            return reply.sentence
+        case Fine():
+            return "fine"
+
+
+def failure(reply: Said | NoAnswer | Held) -> Unknown | NotSent | Again | Refused:
+    """What an answer that is no success means for one write (cloud.md 1.3)."""
+    match reply:
+        case Held():
+            return NotSent(sentence=reply.sentence, wait_ms=reply.wait_ms)
+        case NoAnswer(sent=False):
+            return NotSent(sentence=f"no connection to Mews ({reply.why})")
+        case NoAnswer():
+            sentence = f"Mews' answer never came ({reply.why}): looked up before it is sent again"
+            return Unknown(sentence=sentence)
+        case Said(status=401):
+            return NotSent(sentence="Mews refuses our tokens: a person must look at the settings")
+        case Said(status=429):
+            return NotSent(sentence="Mews asked us to wait")
+        case Said(status=409):
+            return Again(sentence="Mews' data had changed: looked up and decided anew")
+        case Said(status=status) if status == 408 or status >= 500:
+            return Unknown(sentence=f"Mews answered {status}: looked up before it is sent again")
+        case Said():
+            return Refused(sentence=f"Mews says: {reply.message}")

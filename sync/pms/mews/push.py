@@ -1,0 +1,173 @@
+"""Pushes the box's acts to Mews, which has no idempotency keys: read back before any repeat."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from appliance.kernel.clock import Clock
+from appliance.kernel.money import decimal_of
+from sync.gate import Gate
+from sync.ledger import Effect, EffectState, Ledger
+from sync.mirror import Known, Mirror
+from sync.outcome import Homeward, NotSent, Outcome, Refused, Succeeded
+from sync.pms.mews.book import MewsBooking
+from sync.pms.mews.client import Fine, MewsClient, NotFetchedError, failure
+from sync.pms.mews.linking import link_letter
+from sync.pms.mews.pull import HOUSE, RESERVATIONS
+from sync.pms.mews.rows import known_of
+from sync.pms.mews.steps import MAKE_IT_SO, Act, Step
+from sync.pms.mews.words import SOURCE, House
+
+# What Mews calls the ways in which money came.
+PAYMENT_TYPE: Final = {"cash": "Cash", "slip": "CreditCard", "saved_card": "CreditCard"}
+# Until the configuration is there, nothing can be said in Mews' words.
+NO_HOUSE_WAIT_MS: Final = 2_000
+
+
+class MewsPush:
+    """One counterparty of the carrier."""
+
+    gives_up = True
+
+    def __init__(self, *, client: MewsClient, ledger: Ledger, mirror: Mirror, clock: Clock) -> None:
+        self.gate: Gate = client.gate
+        self._client = client
+        self._ledger = ledger
+        self._mirror = mirror
+        self._clock = clock
+        self._booking = MewsBooking(client=client, ledger=ledger, mirror=mirror)
+
+    async def push(self, effect: Effect) -> Outcome:
+        """Try one act once."""
+        house: House | None = self._ledger.kept(HOUSE, House)
+        if house is None:
+            sentence = "Mews' configuration is not known yet"
+            return NotSent(sentence=sentence, wait_ms=NO_HOUSE_WAIT_MS)
+        told = msgspec.json.decode(effect.body)
+        try:
+            if effect.kind == "mews.book":
+                return await self._booking.push(effect, told, house)
+            return await self._act(effect, told, house)
+        except NotFetchedError as error:
+            # Reading changed nothing: the act is as far as it was.
+            return NotSent(sentence=f"Mews could not be read: {error}")
+
+    def told(self, effect: Effect, state: EffectState, outcome: Outcome | None) -> list[Homeward]:
+        """The box hears of a stay's life only by what Mews says in a pull."""
+        del effect, state, outcome
+        return []
+
+    def retell(self, effect: Effect, generation: int) -> list[Homeward]:
+        """A restored box hears again by which id Mews knows its sale."""
+        if effect.kind != "mews.book" or effect.provider_ref is None:
+            return []
+        stay_id = effect.natural_key.partition(":")[2]
+        booking = self._mirror.booking(SOURCE, effect.provider_ref)
+        version = booking.full_version if booking is not None else ""
+        return [link_letter(stay_id, effect.provider_ref, version, "", generation)]
+
+    # -- acts on a reservation that Mews knows ---------------------------------------------------
+
+    async def _act(self, effect: Effect, told: dict[str, Any], house: House) -> Outcome:
+        stay = self._mirror.stay(told["stay_id"])
+        if stay is None or stay.upstream_id is None:
+            return Refused(sentence="Mews does not know this booking: it was never taken there")
+        upstream_id = stay.upstream_id
+        if effect.kind == "mews.payment":
+            return await self._pay(effect, told, upstream_id)
+        room = None
+        if told.get("room_id") is not None:
+            room = self._room(told["room_id"], house)
+            if room is None:
+                number = (self._mirror.room(told["room_id"]) or (told["room_id"], None))[0]
+                return Refused(sentence=f"Mews has no room {number}: give it its upstream id")
+        act = Act(
+            upstream_id=upstream_id,
+            told=told,
+            room_upstream_id=room,
+            house=house,
+            now_s=(self.gate.vendor_now_ms() or self._clock.read().wall_ms) // 1000,
+            send_reason=self._client.account.send_cancellation_reason,
+        )
+        kept = self._mirror.booking(SOURCE, upstream_id)
+        if kept is not None and not effect.look_first:
+            outcome = await self._make_it_so(effect, act, kept.known)
+            if not isinstance(outcome, Refused):
+                return outcome
+        # What we believed of the reservation may be old: the truth is read before giving up.
+        known = await self._read(upstream_id)
+        if known is None:
+            return Refused(sentence="Mews no longer shows this reservation")
+        return await self._make_it_so(effect, act, known)
+
+    async def _make_it_so(self, effect: Effect, act: Act, known: Known) -> Outcome:
+        steps = MAKE_IT_SO[effect.kind](act, known)
+        if isinstance(steps, Refused):
+            return steps
+        for step in steps:
+            reply = await self._client.ask(step.endpoint, step.body)
+            if not isinstance(reply, Fine):
+                return failure(reply)
+            self._believe(act.upstream_id, step)
+        said = "Mews has it" if steps else "Mews had it already"
+        evidence = "answer" if steps else "read_back"
+        return Succeeded(sentence=said, provider_ref=act.upstream_id, evidence=evidence)
+
+    def _believe(self, upstream_id: str, step: Step) -> None:
+        with self._ledger.transaction():
+            self._mirror.put_known(SOURCE, upstream_id, step.after)
+
+    async def _read(self, upstream_id: str) -> Known | None:
+        body = {"ReservationIds": [upstream_id]}
+        rows = await self._client.all_of(RESERVATIONS, body, "Reservations")
+        if not rows:
+            return None
+        before = self._mirror.booking(SOURCE, upstream_id)
+        known = known_of(rows[0], None if before is None else before.known)
+        with self._ledger.transaction():
+            self._mirror.put_known(SOURCE, upstream_id, known)
+        return known
+
+    def _room(self, room_id: str, house: House) -> str | None:
+        room = self._mirror.room(room_id)
+        if room is None:
+            return None
+        number, upstream_id = room
+        named = (each for each, name in house.resources.items() if name == number)
+        return upstream_id or next(named, None)
+
+    # -- money taken at the desk -----------------------------------------------------------------
+
+    async def _pay(self, effect: Effect, told: dict[str, Any], upstream_id: str) -> Outcome:
+        payment_id = told["payment_id"]
+        if effect.look_first and await self._has_payment(upstream_id, payment_id):
+            return Succeeded(sentence="Mews had the payment already", evidence="read_back")
+        kept = self._mirror.booking(SOURCE, upstream_id)
+        known = kept.known if kept is not None else await self._read(upstream_id)
+        if known is None or known.customer_id is None:
+            return Refused(sentence="Mews shows no guest account to put this payment on")
+        value = float(decimal_of(told["amount_minor"], told["currency"]))
+        body = {
+            "AccountId": known.customer_id,
+            "ReservationId": upstream_id,
+            "Amount": {"Currency": told["currency"], "GrossValue": value},
+            "Type": PAYMENT_TYPE.get(told["means"], "Unspecified"),
+            "ExternalIdentifier": payment_id,
+        }
+        reply = await self._client.ask("payments/addExternal", body)
+        if isinstance(reply, Fine):
+            ref = reply.fields.get("ExternalPaymentId")
+            return Succeeded(sentence="Mews has the payment", provider_ref=str(ref))
+        return failure(reply)
+
+    async def _has_payment(self, upstream_id: str, payment_id: str) -> bool:
+        body = {"ReservationIds": [upstream_id]}
+        for row in await self._client.all_of("payments/getAll", body, "Payments"):
+            data = row.get("Data")
+            external = data.get("External") if isinstance(data, dict) else None
+            named = external.get("ExternalIdentifier") if isinstance(external, dict) else None
+            if payment_id in {row.get("Identifier"), named}:
+                return True
+        return False

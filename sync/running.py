@@ -1,0 +1,269 @@
+"""The sync role put together: built once from its parts, everything passed by name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from typing import Any, Final
+
+from appliance.kernel.clock import Clock, sleep
+from appliance.kernel.tasks import Nursery
+from sync.carrier import Carrier, Pusher
+from sync.deliver import Deliverer
+from sync.follow import Follower
+from sync.gate import Gate
+from sync.home import Home, HomeAwayError, HomeSaidNoError
+from sync.ledger import Ledger
+from sync.manners import MEWS_RULES, STRIPE_RULES
+from sync.mirror import Mirror
+from sync.money.stripe import Stripe
+from sync.plan import PAYMENTS, PMS, Planner
+from sync.pms.mews.client import MewsClient
+from sync.pms.mews.pull import MewsPull
+from sync.pms.mews.push import MewsPush
+from sync.settings import SyncSettings
+from sync.standing import standing
+from sync.transport import Transport
+
+logger = logging.getLogger(__name__)
+
+# The first look comes at once, and so does the look after the line came back.
+FIRST_LOOK_S: Final = 0.0
+# A look that failed although the way is free (a broken answer) is repeated after this.
+FAILED_LOOK_S: Final = 5.0
+
+
+class Running:
+    """One sync role at work. Tests may take single turns of its parts instead of `start`."""
+
+    def __init__(
+        self,
+        settings: SyncSettings,
+        *,
+        clock: Clock,
+        home: Home,
+        transport: Transport,
+        nursery: Nursery,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.home = home
+        self._nursery = nursery
+        self._transport = transport
+        self._chance = chance
+        self.ledger = Ledger(settings.ledger_path)
+        self.mirror = Mirror(self.ledger)
+        self.gates: dict[str, Gate] = {}
+        self.pushers: dict[str, Pusher] = {}
+        self.pull: MewsPull | None = None
+        self._probes: dict[str, Any] = {}
+        if settings.mews is not None:
+            self._add_mews(settings)
+        if settings.stripe is not None:
+            gate = self._gate(PAYMENTS, STRIPE_RULES)
+            stripe = Stripe(account=settings.stripe, gate=gate, clock=clock)
+            self.pushers[PAYMENTS], self._probes[PAYMENTS] = stripe, stripe.probe
+        self.carrier = Carrier(
+            ledger=self.ledger,
+            pushers=self.pushers,
+            clock=clock,
+            nursery=nursery,
+            chance=chance,
+        )
+        self.deliverer = Deliverer(home=home, ledger=self.ledger, mirror=self.mirror, clock=clock)
+        self.carrier.posts_to(self.deliverer.news)
+        self.follower = Follower(
+            home=home,
+            ledger=self.ledger,
+            planner=Planner(
+                self.ledger,
+                self.mirror,
+                pms=settings.mews is not None,
+                payments=settings.stripe is not None,
+            ),
+            pushers=self.pushers,
+            clock=clock,
+            on_effects=self.carrier.wake,
+            on_mismatch=self._reconcile_first,
+        )
+        self.look_now = asyncio.Event()
+        for gate in self.gates.values():
+            gate.on_open(self.look_now.set)
+        self._take_up()
+
+    def start(self) -> None:
+        """Start every task; each is the role's death if it ends."""
+        self._nursery.deadly("sync: feed", self.follower.run())
+        self._nursery.deadly("sync: effects", self.carrier.run())
+        self._nursery.deadly("sync: home", self.deliverer.run())
+        self._nursery.deadly("sync: report", self._report_for_ever())
+        if self.pull is not None:
+            self._nursery.deadly("sync: pull", self._pull_for_ever(self.pull))
+        for name, probe in self._probes.items():
+            work = self.gates[name].probe_for_ever(probe)
+            self._nursery.deadly(f"sync: {name} probe", work)
+
+    async def quiet(self) -> None:
+        """Until the log is followed to its head, nothing is owed and everything is told home.
+
+        What waits for a person, or for a counterparty that is down, counts as quiet.
+        """
+        while True:
+            while not self._is_quiet():
+                await sleep(self.clock, 0.2)
+            if self.pull is None or await self.look():
+                if self._is_quiet():
+                    return
+            elif self.gates[PMS].closed_ms():
+                return
+            else:
+                await sleep(self.clock, 0.2)
+
+    async def look(self) -> bool:
+        """One look at the PMS; what it brought is put on its way."""
+        assert self.pull is not None, "no PMS is configured"
+        done = await self.pull.look()
+        if done and PMS in self.carrier.paused:
+            with self.ledger.transaction():
+                self.ledger.keep("mews.reconcile_first", value=False)
+            self.carrier.paused.discard(PMS)
+        self.deliverer.news.set()
+        self.carrier.wake()
+        return done
+
+    def report(self) -> Mapping[str, Any]:
+        """How sync stands."""
+        return standing(self.ledger, self.mirror, self.gates.values())
+
+    def retry(self, name: str) -> str:
+        """What a person asks to be tried again; says what was done."""
+        source, _, upstream_id = name.partition(":")
+        if source == PMS and upstream_id:
+            with self.ledger.transaction():
+                self.mirror.hold(
+                    source,
+                    upstream_id,
+                    "a person asked to fetch it again",
+                    person=False,
+                    now_ms=self.clock.read().wall_ms,
+                )
+                self.ledger.db.execute(
+                    "UPDATE booking SET version = '', hash = x''"
+                    " WHERE source = ? AND upstream_id = ?",
+                    (source, upstream_id),
+                )
+            self.look_now.set()
+            return "it is fetched again with the next look"
+        return self.carrier.retry(name)
+
+    def close(self) -> None:
+        """Let go of sync.db; the nursery ends the tasks first."""
+        self.ledger.close()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _add_mews(self, settings: SyncSettings) -> None:
+        assert settings.mews is not None, "only called with an account"
+        gate = self._gate(PMS, MEWS_RULES, forbidden_is_ours=False)
+        client = MewsClient(settings.mews, gate)
+        parts: dict[str, Any] = {
+            "client": client,
+            "ledger": self.ledger,
+            "mirror": self.mirror,
+            "clock": self.clock,
+        }
+        self.pull = MewsPull(**parts, overlap_s=settings.overlap_s)
+        self.pushers[PMS] = MewsPush(**parts)
+        self._probes[PMS] = client.probe
+
+    def _gate(self, name: str, rules: Any, *, forbidden_is_ours: bool = True) -> Gate:
+        gate = Gate(
+            name=name,
+            rules=rules,
+            ledger=self.ledger,
+            clock=self.clock,
+            transport=self._transport,
+            chance=self._chance,
+            forbidden_is_ours=forbidden_is_ours,
+        )
+        self.gates[name] = gate
+        return gate
+
+    def _take_up(self) -> None:
+        found = self.carrier.recover()
+        if found:
+            logger.info("%d effects were being sent when we stopped: looked up first", found)
+        marker = self.settings.restored_marker
+        if marker.exists():
+            self.follower.start_over("sync.db was restored from a backup")
+            marker.unlink()
+        if self.ledger.kept("mews.reconcile_first", bool, default=False) and self.pull is not None:
+            self.carrier.paused.add(PMS)
+
+    def _reconcile_first(self) -> None:
+        if self.pull is not None:
+            self.pull.start_over()
+            self.ledger.keep("mews.reconcile_first", value=True)
+            self.carrier.paused.add(PMS)
+            self.look_now.set()
+
+    def _is_quiet(self) -> bool:
+        due = self.ledger.db.execute(
+            "SELECT counterparty FROM effect"
+            " WHERE state IN ('queued', 'sending', 'unknown', 'reconciling')"
+        )
+        held_back = [
+            row[0] not in self.gates or bool(self.gates[row[0]].closed_ms()) for row in due
+        ]
+        # A lane behind a parked sale waits for a person.
+        owed = len(held_back) - sum(held_back) - self._behind_parked()
+        return (
+            self.follower.at_head and self.carrier.idle and owed <= 0 and not self.deliverer.waiting
+        )
+
+    def _behind_parked(self) -> int:
+        row = self.ledger.db.execute(
+            "SELECT count(*) FROM effect e WHERE state IN ('queued', 'unknown', 'reconciling')"
+            " AND EXISTS (SELECT 1 FROM effect b WHERE b.lane = e.lane AND b.seq < e.seq"
+            " AND b.kind = 'mews.book' AND b.state IN ('parked', 'manual'))"
+        ).fetchone()
+        return int(row[0])
+
+    async def _pull_for_ever(self, pull: MewsPull) -> None:
+        del pull
+        wait_s = FIRST_LOOK_S
+        while True:
+            await self._pause(self.look_now, wait_s)
+            self.look_now.clear()
+            if self.gates[PMS].closed_ms():
+                wait_s = self.settings.pull_interval_s
+                continue
+            done = await self.look()
+            wait_s = self.settings.pull_interval_s if done else FAILED_LOOK_S
+
+    async def _report_for_ever(self) -> None:
+        told: Mapping[str, Any] | None = None
+        while True:
+            now = self.report()
+            try:
+                await self.home.report(now)
+                told = now
+            except (HomeAwayError, HomeSaidNoError) as error:
+                logger.debug("report: %s", error)
+            # On change at once, but not more often than once a second.
+            for _ in range(max(1, int(self.settings.report_interval_s))):
+                await sleep(self.clock, 1.0)
+                if self.report() != told:
+                    break
+
+    async def _pause(self, event: asyncio.Event, seconds: float) -> None:
+        alarm = asyncio.ensure_future(sleep(self.clock, seconds))
+        woken = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait({alarm, woken}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+            woken.cancel()

@@ -1,0 +1,65 @@
+"""What the sync role is told when it starts; nothing else is read from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.kernel.secrets import read_secret
+from appliance.kernel.settings import PaymentKind, PmsKind, Settings
+from sync.money.stripe import StripeAccount
+from sync.pms.mews.client import MewsAccount
+from sync.pms.mews.pull import OVERLAP_S
+
+
+class SyncUnsetError(Exception):
+    """A token's file is not named: set it in nightporter.toml, or set the kind to none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSettings:
+    """Paths, accounts and intervals of one sync process; None: that counterparty is not used."""
+
+    ledger_path: Path
+    mews: MewsAccount | None = None
+    stripe: StripeAccount | None = None
+    # R5 of anchors.md asks for new bookings within 30 s of the line's return.
+    pull_interval_s: float = 10.0
+    overlap_s: int = OVERLAP_S
+    report_interval_s: float = 5.0
+
+    @property
+    def restored_marker(self) -> Path:
+        """A restore leaves this file: what the ledger says was not sent may have been."""
+        return self.ledger_path.with_name("sync.restored")
+
+
+def from_box(settings: Settings, environment: Mapping[str, str]) -> SyncSettings:
+    """What the box's own settings say."""
+    pms, payments = settings.sync.pms, settings.sync.payments
+    mews = stripe = None
+    if pms.kind is PmsKind.MEWS:
+        mews = MewsAccount(
+            base_url=pms.base_url.rstrip("/"),
+            client_token=_secret(pms.client_token_file, "sync.pms.client_token_file", environment),
+            access_token=_secret(pms.access_token_file, "sync.pms.access_token_file", environment),
+        )
+    if payments.kind is PaymentKind.STRIPE:
+        stripe = StripeAccount(
+            base_url=payments.base_url.rstrip("/"),
+            secret_key=_secret(payments.key_file, "sync.payments.key_file", environment),
+        )
+    return SyncSettings(
+        ledger_path=settings.sync_file,
+        mews=mews,
+        stripe=stripe,
+        pull_interval_s=pms.pull_interval_s,
+        overlap_s=int(pms.overlap_s),
+    )
+
+
+def _secret(path: Path | None, key: str, environment: Mapping[str, str]) -> str:
+    if path is None:
+        raise SyncUnsetError(f"set {key} to the file that holds it")
+    return read_secret(path, environment).decode()

@@ -1,0 +1,90 @@
+"""How sync stands, for people: ages, depths, what is parked and why. Never a green dot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sync.gate import Gate
+from sync.ledger import EffectState, Ledger
+from sync.manners import utc_text
+from sync.mirror import Mirror
+
+# What a screen can show; the number of all is told beside it.
+PARKED_MAX: Final = 200
+
+
+def standing(ledger: Ledger, mirror: Mirror, gates: Iterable[Gate]) -> dict[str, Any]:
+    """What the command socket's `report` takes."""
+    unknown = ledger.db.execute(
+        "SELECT count(*) FROM effect WHERE kind = 'stripe.charge'"
+        " AND state IN ('unknown', 'reconciling')"
+    ).fetchone()[0]
+    return {
+        "counterparties": [_counterparty(ledger, gate) for gate in gates],
+        "parked": parked(ledger, mirror)[:PARKED_MAX],
+        "unknown_payments": unknown,
+    }
+
+
+def parked(ledger: Ledger, mirror: Mirror) -> list[dict[str, Any]]:
+    """Everything that waits for a person, oldest first."""
+    found = [
+        {
+            "id": effect.id,
+            "entity": effect.lane,
+            "sentence": f"{effect.kind}: {effect.sentence}",
+            "since_ms": effect.changed_ms,
+        }
+        for effect in ledger.effects(
+            "state IN (?, ?)", EffectState.PARKED.value, EffectState.MANUAL.value
+        )
+    ]
+    found += [
+        {"id": f"mews:{name}", "entity": f"mews:{name}", "sentence": why, "since_ms": since_ms}
+        for name, why, since_ms in mirror.held("mews", person=True)
+    ]
+    found += [
+        {
+            "id": letter.command_id,
+            "entity": letter.lane,
+            "sentence": f"the box refuses {letter.name} ({letter.refused})",
+            "since_ms": letter.made_ms,
+        }
+        for letter in ledger.letters("refused IS NOT NULL", limit=PARKED_MAX)
+    ]
+    return sorted(found, key=lambda each: (each["since_ms"], each["id"]))
+
+
+def _counterparty(ledger: Ledger, gate: Gate) -> dict[str, Any]:
+    queued, oldest_ms = ledger.db.execute(
+        "SELECT count(*), min(made_ms) FROM effect WHERE counterparty = ?"
+        " AND state IN ('queued', 'sending', 'unknown', 'reconciling')",
+        (gate.name,),
+    ).fetchone()
+    breaker = gate.breaker
+    return {
+        "name": gate.name,
+        "last_confirmed_ms": gate.last_confirmed_ms,
+        "queued": queued,
+        "oldest_ms": oldest_ms,
+        "state": breaker.standing.value,
+        "sentence": breaker.sentence,
+    }
+
+
+def explain(ledger: Ledger, effect_id: str) -> list[str]:
+    """The whole story of one effect, a line for each turn."""
+    effect = ledger.effect(effect_id)
+    if effect is None:
+        return [f"there is no effect {effect_id}"]
+    lines = [f"{effect.kind} for {effect.lane}, attempt {effect.attempt}, {effect.state.value}"]
+    if effect.provider_ref:
+        lines.append(f"known there as {effect.provider_ref}")
+    lines += [
+        f"{utc_text(at_ms)}  {state:<16} {sentence}"
+        for at_ms, state, sentence in ledger.told(effect_id)
+    ]
+    if effect.state is EffectState.QUEUED and effect.next_at_ms:
+        lines.append(f"next try not before {utc_text(effect.next_at_ms)}")
+    return lines
