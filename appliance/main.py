@@ -1,0 +1,377 @@
+"""The composition root of the appliance: builds everything once and passes it by name."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from appliance.bus import discovery
+from appliance.bus.client import BusSettings, open_bus
+from appliance.counterparties import Counterparties, as_lines
+from appliance.engines.climate.gateway import ClimateGateway
+from appliance.engines.doors.credentials import Locksmith
+from appliance.engines.doors.gateway import Gateway
+from appliance.engines.identity.messages import PersonForgotten
+from appliance.engines.stays.directory import Directory
+from appliance.first_run import CORE, CORE_TOKEN
+from appliance.kernel import log as kernel_log
+from appliance.kernel import rebuild
+from appliance.kernel.ask import Asker, Room
+from appliance.kernel.clock import Clock, SystemClock
+from appliance.kernel.deciding import Deciding
+from appliance.kernel.durable import write_whole
+from appliance.kernel.followers import LAG_SHOWN_MS, Followers, keep_cursor
+from appliance.kernel.health import Health, Patience, Vital, VitalState, judge
+from appliance.kernel.log import Log
+from appliance.kernel.messages import Admission
+from appliance.kernel.reader import Reader, open_reader
+from appliance.kernel.secrets import issuer_key, load_masters, read_private, settle_master
+from appliance.kernel.settings import Settings
+from appliance.kernel.socket import CommandSocket
+from appliance.kernel.tasks import Nursery
+from appliance.kernel.telemetry import Metrics, Tracer, build_metrics, open_tracer
+from appliance.kernel.vault import Vault, VaultError, open_vault
+from appliance.rooms import ENGINES
+from appliance.where import data_option, say_and_stop, settings_of
+
+if TYPE_CHECKING:
+    from appliance.bus.port import Bus
+    from appliance.kernel.clock import Reading
+    from appliance.kernel.engine import Recorded
+
+logger = logging.getLogger(__name__)
+
+# The bus speaks at least every keepalive (15 s): three missed ones are late, a minute is down.
+BUS_PATIENCE = Patience(late_after_ms=45_000, down_after_ms=60_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """Everything of a running appliance, by name; the web and the socket are built on it."""
+
+    settings: Settings
+    clock: Clock
+    nursery: Nursery
+    vault: Vault
+    asker: Asker
+    reader: Reader
+    followers: Followers
+    bus: Bus
+    doors: Gateway
+    climate: ClimateGateway
+    locksmith: Locksmith
+    directory: Directory
+    health: Health
+    counterparties: Counterparties
+    metrics: Metrics
+    tracer: Tracer
+
+
+OpenBus = Callable[[Clock, Nursery], Awaitable["Bus"]]
+
+
+@asynccontextmanager
+async def open_box(
+    settings: Settings, clock: Clock, nursery: Nursery, join_bus: OpenBus
+) -> AsyncGenerator[Box, None]:
+    """Open the log, start the writer, its followers and the gateways. Waits for no network."""
+    vault = open_vault(settings.keys_file, load_masters(settings.master_file, os.environ))
+    settle_master(settings.master_file)
+    db = kernel_log.connect(settings.log_file)
+    metrics = build_metrics("appliance")
+    try:
+        for name in rebuild.settle_forms(db, ENGINES):
+            logger.info("the read model %s was built again", name)
+        log = Log(db)
+        _raise_floor(clock, db)
+        deciding = Deciding(log, vault, clock, ENGINES)
+        asker = Asker(deciding, room=_room(settings), metrics=metrics)
+        async with open_reader(settings.log_file) as reader:
+            bus = await join_bus(clock, nursery)
+            box = _build(settings, clock, nursery, vault, asker, reader, bus, metrics)
+            asker.start()
+            nursery.deadly("log writer", asker.run())
+            await _start(box)
+            try:
+                yield box
+            finally:
+                await box.climate.close()
+                await box.doors.close()
+                await bus.close()
+                await nursery.close()
+                await asker.stop()
+    finally:
+        db.close()
+        vault.close()
+
+
+def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
+    settings: Settings,
+    clock: Clock,
+    nursery: Nursery,
+    vault: Vault,
+    asker: Asker,
+    reader: Reader,
+    bus: Bus,
+    metrics: Metrics,
+) -> Box:
+    locksmith = Locksmith(vault=vault, issuer=issuer_key(vault))
+    health = Health()
+    followers = Followers(asker, reader)
+    followers.enrol(ENGINES)
+    box = Box(
+        settings=settings,
+        clock=clock,
+        nursery=nursery,
+        vault=vault,
+        asker=asker,
+        reader=reader,
+        followers=followers,
+        bus=bus,
+        doors=Gateway(
+            bus=bus,
+            asker=asker,
+            reader=reader,
+            clock=clock,
+            nursery=nursery,
+            locksmith=locksmith,
+        ),
+        climate=ClimateGateway(bus=bus, asker=asker, reader=reader, clock=clock, nursery=nursery),
+        locksmith=locksmith,
+        directory=Directory(reader=reader, vault=vault),
+        health=health,
+        counterparties=Counterparties(clock, health),
+        metrics=metrics,
+        tracer=open_tracer(
+            "appliance",
+            otlp_endpoint=settings.telemetry.otlp_endpoint,
+            traced_share=settings.telemetry.traced_share,
+        ),
+    )
+    followers.add("forget", functools.partial(_forget, box))
+    return box
+
+
+async def _start(box: Box) -> None:
+    await box.directory.load()
+    box.asker.listen(box.directory.notice)
+    await box.followers.start(box.nursery)
+    await box.doors.start()
+    await box.climate.start()
+    box.bus.on_connect(functools.partial(_announce, box))
+    box.health.register("log", functools.partial(_log_vital, box))
+    box.health.register("bus", functools.partial(_bus_vital, box))
+    for name in box.followers.all:
+        box.health.register(name, functools.partial(_follower_vital, box, name))
+    for engine in ENGINES:
+        box.health.register(f"engine {engine.name}", functools.partial(_engine_vital, box, engine.name))
+
+
+def _raise_floor(clock: Clock, db: Any) -> None:
+    """The last fact was written at a time; it is not earlier now."""
+    row = db.execute(
+        "SELECT at_wall, boot_id, at_boot FROM event ORDER BY position DESC LIMIT 1"
+    ).fetchone()
+    if row is not None and isinstance(clock, SystemClock):
+        clock.raise_floor(row[0], row[1], row[2])
+
+
+def _room(settings: Settings) -> Room:
+    limits = settings.limits
+    waiting = {
+        Admission.DOOR: limits.door_queue,
+        Admission.DESK: limits.desk_queue,
+        Admission.MONEY: limits.money_queue,
+        Admission.GUEST: limits.guest_queue,
+        Admission.BULK: limits.bulk_queue,
+    }
+    return Room(waiting=waiting, batch=limits.batch)
+
+
+async def _forget(box: Box, facts: Sequence[Recorded]) -> None:
+    """Destroy the keys of the people who are to be forgotten; safe to repeat."""
+    for fact in facts:
+        if isinstance(fact.event, PersonForgotten):
+            person, at_wall_ms = fact.event.person_id, fact.at_wall_ms
+            await asyncio.to_thread(box.vault.forget, person, at_wall_ms)
+            box.directory.drop(person)
+    last = facts[-1].position
+    await box.asker.apply(lambda db: keep_cursor(db, "forget", last))
+
+
+async def _announce(box: Box) -> None:
+    """Tell Home Assistant about every device; retained, so it is said again after each connect."""
+    rows = await box.reader.rows(
+        "SELECT device_id, kind, room_id FROM inventory_device ORDER BY device_id"
+    )
+    await discovery.announce(box.bus, discovery.things(rows))
+
+
+def _log_vital(box: Box, reading: Reading) -> Vital:
+    waiting = sum(box.asker.waiting().values())
+    return Vital(
+        name="log",
+        last_confirmed_wall_ms=reading.wall_ms,
+        queue_depth=waiting,
+        oldest_ms=None,
+        state=VitalState.OK,
+        sentence=f"log: {box.asker.head()} facts on disk, {waiting} commands waiting",
+    )
+
+
+def _bus_vital(box: Box, reading: Reading) -> Vital:
+    standing = box.bus.standing()
+    age_s = standing.confirmed_age_s
+    return judge(
+        "bus",
+        reading,
+        BUS_PATIENCE,
+        last_confirmed_wall_ms=None if age_s is None else reading.wall_ms - int(age_s * 1000),
+        queue_depth=standing.outgoing + standing.waiting,
+        oldest_ms=int(standing.oldest_wait_s * 1000) or None,
+    )
+
+
+def _follower_vital(box: Box, name: str, reading: Reading) -> Vital:
+    standing = box.followers.all[name].standing()
+    behind = standing.head - standing.position
+    waited_ms = (
+        None
+        if standing.oldest_waiting_ms is None or behind <= 0
+        else max(0, reading.wall_ms - standing.oldest_waiting_ms)
+    )
+    if standing.quarantined is not None:
+        state = VitalState.QUARANTINED
+        sentence = (
+            f"{name}: stands still at fact {standing.position + 1} ({standing.quarantined});"
+            " everything else goes on. A manager can let it go on or skip that fact."
+        )
+    else:
+        state = VitalState.LATE if (waited_ms or 0) > LAG_SHOWN_MS else VitalState.OK
+        sentence = f"{name}: {max(0, behind)} facts behind"
+    return Vital(
+        name=name,
+        last_confirmed_wall_ms=reading.wall_ms,
+        queue_depth=max(0, behind),
+        oldest_ms=waited_ms,
+        state=state,
+        sentence=sentence,
+    )
+
+
+def _engine_vital(box: Box, name: str, reading: Reading) -> Vital:
+    fault = box.asker.deciding.faults.get(name)
+    if fault is None:
+        return Vital(
+            name=f"engine {name}",
+            last_confirmed_wall_ms=reading.wall_ms,
+            queue_depth=0,
+            oldest_ms=None,
+            state=VitalState.OK,
+            sentence=f"engine {name}: no rule has failed since the start",
+        )
+    return Vital(
+        name=f"engine {name}",
+        last_confirmed_wall_ms=fault.at_wall_ms,
+        queue_depth=fault.count,
+        oldest_ms=max(0, reading.wall_ms - fault.at_wall_ms),
+        state=VitalState.QUARANTINED,
+        sentence=f"engine {name}: {fault.sentence}, {fault.count} times; its commands may fail,"
+        " all other engines work",
+    )
+
+
+async def status(box: Box, _fields: Any) -> dict[str, Any]:
+    """What `nightporter status` prints."""
+    vitals = box.health.snapshot(box.clock)
+    reading = box.clock.read()
+    sure = "sure" if reading.sure else f"UNSURE by {reading.uncertainty_ms // 1000} s: keys live 4 h"
+    return {
+        "lines": as_lines(vitals, {"clock": sure}),
+        "vitals": [
+            {
+                "name": vital.name,
+                "state": vital.state.value,
+                "last_confirmed_ms": vital.last_confirmed_wall_ms,
+                "queued": vital.queue_depth,
+                "oldest_ms": vital.oldest_ms,
+            }
+            for vital in vitals
+        ],
+    }
+
+
+def mqtt(settings: Settings) -> OpenBus:
+    """How the appliance joins the bus of its settings, as the one identity that may command."""
+
+    async def join(clock: Clock, nursery: Nursery) -> Bus:
+        token = read_private(settings.data_dir / CORE_TOKEN).decode().strip()
+        where = BusSettings(
+            identity=CORE, token=token, host=settings.bus.host, port=settings.bus.port
+        )
+        return await open_bus(where, clock=clock, nursery=nursery)
+
+    return join
+
+
+async def run(settings: Settings) -> int:
+    """The appliance as a process, until SIGTERM or until one of its own limbs dies."""
+    from appliance.web.serving import serve_web  # noqa: PLC0415 - the desk's socket comes first
+
+    clock = SystemClock(floor_path=settings.floor_file, trust=settings.clock.trust)
+    stop = asyncio.Event()
+    died: list[str] = []
+
+    def mourn(name: str, error: BaseException | None) -> None:
+        died.append(f"{name}: {error!r}")
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    nursery = Nursery(mourn)
+    async with open_box(settings, clock, nursery, mqtt(settings)) as box:
+        nursery.deadly("clock floor", clock.keep_floor())
+        socket = CommandSocket(
+            asker=box.asker, reader=box.reader, vault=box.vault, clock=clock, nursery=nursery
+        )
+        socket.add("report", box.counterparties.take)
+        socket.add("status", functools.partial(status, box))
+        async with socket.serve(settings.command_socket), serve_web(box) as address:
+            ready = settings.run_dir / "appliance.ready"
+            write_whole(ready, address.encode())
+            await stop.wait()
+            ready.unlink(missing_ok=True)
+    for sentence in died:
+        logger.error("ended because %s", sentence)
+    return 1 if died else 0
+
+
+@click.command()
+@data_option
+def appliance(data: Path | None) -> None:
+    """Run the appliance role alone; `nightporter up` runs all of them."""
+    settings = settings_of(data)
+    logging.basicConfig(
+        level=settings.log_level.value.upper(), format="%(levelname)s %(name)s: %(message)s"
+    )
+    if not settings.log_file.exists():
+        say_and_stop(f"there is no property in {settings.data_dir}: run `nightporter init FILE`.")
+    settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    try:
+        code = asyncio.run(run(settings))
+    except (VaultError, OSError) as error:
+        say_and_stop(str(error))
+    raise SystemExit(code)
+
+
