@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,10 @@ TCP_ALIVE = {
 PACKET_S_MAX = 30.0
 # The old connection of a name only has local work left; a second would already be a bug.
 TAKE_OVER_S_MAX = 3.0
+# A connection that ends sooner counts as a failure: no honest client lives like that.
+SHORT_S = 1.0
+# Addresses whose failures are remembered: more than a guest network of the property can hold.
+SUSPECTS_MAX = 4_096
 
 
 class SlowError(Exception):
@@ -78,6 +82,38 @@ class Pace:
         self._at_s = now_s
         if self._left < 0:
             await sleep(self.clock, -self._left / self.per_s)
+
+
+class Suspicion:
+    """Which addresses fail too often: their connections are held back, never refused for it.
+
+    Holding is gentle enough for an honest client behind the same address, and turns a storm of
+    guesses into one try a second for each socket the stranger can keep open.
+    """
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
+        # Failures still held against an address, and when that was so.
+        self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def note(self, address: str) -> None:
+        """Count a failure."""
+        count = min(self._count(address) + 1, 2 * self._limits.failures_burst)
+        self._held[address] = (count, self._clock.monotonic())
+        self._held.move_to_end(address)
+        while len(self._held) > SUSPECTS_MAX:
+            self._held.popitem(last=False)
+
+    async def wait(self, address: str) -> None:
+        """Hold a connection from an address that has failed too often."""
+        if self._count(address) >= self._limits.failures_burst:
+            await sleep(self._clock, self._limits.held_s)
+
+    def _count(self, address: str) -> float:
+        count, at_s = self._held.get(address, (0.0, 0.0))
+        forgiven = (self._clock.monotonic() - at_s) * self._limits.failures_per_s
+        return max(0.0, count - forgiven)
 
 
 class Socket:
@@ -188,6 +224,7 @@ class Admission:
         self._live: dict[str, _Live] = {}
         self._connecting: Counter[str] = Counter()
         self._open: set[Socket] = set()
+        self._suspicion = Suspicion(limits, clock)
 
     async def adopt(self, credentials: Credentials, revoked_serials: frozenset[int]) -> None:
         """Use other credentials from now on; whoever is shut out is cut at once."""
@@ -214,7 +251,9 @@ class Admission:
             return
         self._open.add(wire)
         self._connecting[wire.address] += 1
+        began_s = 0.0
         try:
+            await self._suspicion.wait(wire.address)
             connect = await self._admit(wire)
         finally:
             self._connecting[wire.address] -= 1
@@ -222,9 +261,12 @@ class Admission:
                 del self._connecting[wire.address]
         try:
             if connect is not None:
+                began_s = self._clock.monotonic()
                 await self._take_in(connect, wire)
         finally:
             self._open.discard(wire)
+            if connect is None or self._clock.monotonic() - began_s < SHORT_S:
+                self._suspicion.note(wire.address)
 
     async def _admit(self, wire: Socket) -> Connect | None:
         """Read CONNECT and decide; None where the answer was no, and has been given."""
@@ -299,9 +341,10 @@ class Admission:
     def _has_room(self, address: str) -> bool:
         if self._connecting.total() >= self._limits.connecting_max:
             return False
-        if not address or ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback:
-            return True
-        return self._connecting[address] < self._limits.connecting_per_address_max
+        local = not address or ipaddress.ip_address(address.partition("%")[0]).is_loopback
+        limits = self._limits
+        most = limits.connecting_from_loopback_max if local else limits.connecting_per_address_max
+        return self._connecting[address] < most
 
 
 def _common_name(tls: ssl.SSLObject) -> str | None:

@@ -25,6 +25,13 @@ class Limits:
     connecting_max: int = 300
     # The same from one foreign address: a device has one socket, a satellite a few.
     connecting_per_address_max: int = 20
+    # And from the box itself, where a simulated property of 200 locks may start at once.
+    connecting_from_loopback_max: int = 250
+    # Failed or very short connections an address may make before its next ones are held back.
+    failures_burst: float = 20.0
+    failures_per_s: float = 1.0
+    # What a held connection waits before its CONNECT is read: a guesser gets one try a second.
+    held_s: float = 1.0
     # 1 MiB: what a satellite on bad Wi-Fi may lag behind before its socket is cut.
     write_buffer_bytes_max: int = 1_048_576
     # The window mosquitto and most clients take as given.
