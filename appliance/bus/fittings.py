@@ -41,7 +41,7 @@ class Fittings(Generic[StateT]):
 
     def presence(self, device_id: str, *, online: bool) -> None:
         """The device came or went (its last will speaks for it)."""
-        before = self._heard.get(device_id, _Heard[StateT]())
+        before = self._last(device_id)
         # A will is the broker's word: it says nothing of when the device itself last spoke.
         at_s = self._clock.monotonic() if online else before.at_s
         self._heard[device_id] = replace(before, online=online, at_s=at_s)
@@ -50,18 +50,18 @@ class Fittings(Generic[StateT]):
 
     def state(self, device_id: str, state: StateT, *, retained: bool) -> None:
         """The device said how it is. A retained word may be old, so its age is not known."""
-        before = self._heard.get(device_id, _Heard[StateT]())
+        before = self._last(device_id)
         at_s = before.at_s if retained else self._clock.monotonic()
         self._heard[device_id] = replace(before, state=state, at_s=at_s)
 
     def spoke(self, device_id: str) -> None:
         """An answer or an event came: the device is alive now."""
-        before = self._heard.get(device_id, _Heard[StateT]())
+        before = self._last(device_id)
         self._heard[device_id] = replace(before, at_s=self._clock.monotonic())
 
     def of(self, device_id: str) -> Fitting[StateT]:
         """What is known of one device."""
-        heard = self._heard.get(device_id, _Heard[StateT]())
+        heard = self._last(device_id)
         age_s = None if heard.at_s is None else self._clock.monotonic() - heard.at_s
         return Fitting(
             device_id=device_id,
@@ -88,3 +88,7 @@ class Fittings(Generic[StateT]):
             pass
         finally:
             self._waiting.get(device_id, set()).discard(waiting)
+
+    def _last(self, device_id: str) -> _Heard[StateT]:
+        known = self._heard.get(device_id)
+        return _Heard() if known is None else known

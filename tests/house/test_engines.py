@@ -27,8 +27,11 @@ FURNITURE = {
 # needs a reason here: room -> file -> why it is a file of its own.
 OWN_PIECES: dict[str, dict[str, str]] = {
     "doors": {
-        "fittings.py": "what locks last said, in memory: waits for a bolt's own word",
         "gateway.py": "the one place where a committed press leaves for a lock",
+    },
+    "climate": {
+        "gateway.py": "the one place where a committed wish leaves for a thermostat",
+        "telemetry.py": "measurements, in a file that may be shed",
     },
 }
 IMPURE = {

@@ -111,9 +111,7 @@ class DoorsHouse:
     async def press(self, stay: str, number: int = 204) -> str:
         """Commit one press; its opening's id."""
         who = Who(actor=f"stay:{stay}", role=Role.GUEST)
-        command = OpenDoor(
-            door_id=f"door-{number}", holder_kind=HolderKind.STAY, holder_id=stay
-        )
+        command = OpenDoor(door_id=f"door-{number}", holder_kind=HolderKind.STAY, holder_id=stay)
         opening_id: str = (await self.done(command, who))["opening_id"]
         self.openings.append(opening_id)
         return opening_id

@@ -10,16 +10,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from appliance.bus.words import LockRefusal, Order, Outcome, Verb, answer_topic
+from appliance.bus.words import LockRefusal, LockState, Order, Outcome, Verb, answer_topic
 from appliance.engines.doors.credentials import KeyFacts
 from appliance.engines.doors.messages import NoteDelivery
 from appliance.kernel.deciding import Asking
 from appliance.kernel.messages import Answer, Role, Who
 
 if TYPE_CHECKING:
+    from appliance.bus.fittings import Fittings
     from appliance.bus.requests import Orders, Told
     from appliance.engines.doors.credentials import Locksmith
-    from appliance.engines.doors.fittings import Fittings
     from appliance.kernel.clock import Clock
     from appliance.kernel.reader import Reader
     from appliance.kernel.tasks import Nursery
@@ -94,7 +94,7 @@ class Deliveries:
         clock: Clock,
         nursery: Nursery,
         locksmith: Locksmith,
-        fittings: Fittings,
+        fittings: Fittings[LockState],
     ) -> None:
         self._orders = orders
         self._ask = ask

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from appliance.bus.fittings import Fittings
 from appliance.bus.requests import Orders
 from appliance.bus.words import (
     TOPIC_ROOT,
@@ -29,7 +30,6 @@ from appliance.bus.words import (
     device_of,
 )
 from appliance.engines.doors.delivery import Deliveries
-from appliance.engines.doors.fittings import Fittings
 from appliance.engines.doors.messages import (
     KeyCut,
     KeyRevoked,
@@ -120,7 +120,7 @@ class Gateway:
         self._open: dict[str, _Open] = {}
         self._waiting: dict[str, asyncio.Future[Settled]] = {}
         self._known: OrderedDict[str, Settled] = OrderedDict()
-        self.fittings = Fittings(clock)
+        self.fittings: Fittings[LockState] = Fittings(clock)
         self.deliveries = Deliveries(
             orders=self._orders,
             ask=self._store,

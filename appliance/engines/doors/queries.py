@@ -31,6 +31,12 @@ _OPENING: Final = (
     " o.asked_by, o.asked_at_ms, o.outcome, o.refusal, o.evidence, o.settled_at_ms"
     " FROM doors_opening o JOIN doors_door d ON d.door_id = o.door_id"
 )
+_LOG: Final = (
+    "SELECT door_id, device_id, seq, event, device_wall_ms, uncertainty_ms, at_ms, order_id,"
+    " key_id, holder_id, refusal, missed FROM doors_access "
+)
+_LOG_OF_ALL: Final = _LOG + "ORDER BY position DESC LIMIT ?"
+_LOG_OF_ONE: Final = _LOG + "WHERE door_id = ? ORDER BY position DESC LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +148,10 @@ async def access_log(
     reader: Reader, *, door_id: str | None = None, limit: int = 50
 ) -> list[AccessView]:
     """What locks said happened, newest first, of one door or of all."""
-    where, parameters = ("", ()) if door_id is None else ("WHERE door_id = ?", (door_id,))
+    one_door = door_id is not None
     rows = await reader.rows(
-        "SELECT door_id, device_id, seq, event, device_wall_ms, uncertainty_ms, at_ms, order_id,"
-        f" key_id, holder_id, refusal, missed FROM doors_access {where}"  # noqa: S608 - ours
-        " ORDER BY position DESC LIMIT ?",
-        (*parameters, min(limit, LOG_ROWS_MAX)),
+        _LOG_OF_ONE if one_door else _LOG_OF_ALL,
+        (*([door_id] if one_door else []), min(limit, LOG_ROWS_MAX)),
     )
     return [
         AccessView(

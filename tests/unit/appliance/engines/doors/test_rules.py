@@ -78,9 +78,7 @@ def cut(
     )
 
 
-def press(
-    stay: str = "ana", number: int = 204, kind: HolderKind = HolderKind.STAY
-) -> OpenDoor:
+def press(stay: str = "ana", number: int = 204, kind: HolderKind = HolderKind.STAY) -> OpenDoor:
     return OpenDoor(door_id=f"door-{number}", holder_kind=kind, holder_id=stay)
 
 
@@ -453,9 +451,7 @@ def test_a_look_at_a_pin_is_a_fact_with_a_name(desk: Desk) -> None:
 
 def test_a_delivery_is_noted_for_keys_that_exist(desk: Desk) -> None:
     key_id = desk.done(cut())["key_id"]
-    note = NoteDelivery(
-        door_id="door-204", key_id=key_id, what="pin_put", outcome=Outcome.DONE
-    )
+    note = NoteDelivery(door_id="door-204", key_id=key_id, what="pin_put", outcome=Outcome.DONE)
     desk.done(note, BOX)
     assert desk.rows("SELECT what, outcome FROM doors_delivery") == [("pin_put", "done")]
     assert desk.refused(replace(note, key_id="key_x"), BOX) == Refusal.NO_KEY

@@ -1,0 +1,202 @@
+"""The last wish wins, an overtaken one is never sent, and what came of each is written down."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from appliance.bus.credentials import BusRole
+from appliance.bus.in_process import InProcessBus, InProcessHub
+from appliance.bus.words import DeviceKind
+from appliance.engines.climate.gateway import Gateway
+from appliance.engines.climate.messages import SetRoomClimate
+from appliance.engines.climate.room import ENGINE
+from appliance.engines.climate.telemetry import Telemetry
+from appliance.kernel.deciding import Asking
+from appliance.kernel.messages import Done
+from appliance.kernel.tasks import Nursery
+from support import news
+from support.desk import CLERK, Desk
+from support.doors_house import LoopAsker, LoopReader
+from support.small_house import small_house
+from twin.device import Device
+from twin.faults import Fault, Trouble
+from twin.journal import Journal
+from twin.leak import LeakCore
+from twin.property import Property, hub_wire
+
+
+@dataclass
+class Warmth:
+    """One room's thermostat and sensor, and the box's gateway to them."""
+
+    desk: Desk
+    twin: Property
+    journal: Journal
+    gateway: Gateway
+    asker: LoopAsker
+    bus: InProcessBus
+    telemetry: Telemetry
+    number: int = 0
+
+    async def wish(self, c10: int, *, eco: bool = False) -> None:
+        self.number += 1
+        command = SetRoomClimate(room_id="room-204", set_point_c10=c10, eco=eco)
+        asking = Asking(command=command, command_id=f"w{self.number}", who=CLERK)
+        assert isinstance(await self.asker.ask(asking), Done)
+
+    @property
+    def thermostat(self) -> Device:
+        return self.twin.devices["room-204"]
+
+    @property
+    def ends(self) -> list[tuple[int, str | None, str | None]]:
+        rows = self.desk.rows(
+            "SELECT set_point_c10, outcome, evidence FROM climate_wish ORDER BY rowid"
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    @property
+    def set_points(self) -> list[int]:
+        return [entry["c10"] for entry in self.journal.read("set_point")]
+
+
+@asynccontextmanager
+async def open_warmth(folder: Path) -> AsyncGenerator[Warmth, None]:
+    desk = Desk(folder, [news.NEWS, ENGINE])
+    clock = desk.clock
+    nursery = Nursery(lambda name, error: None)
+    hub, journal = InProcessHub(clock=clock, nursery=nursery), Journal()
+    twin = Property(
+        small_house(), wire=hub_wire(hub), clock=clock, nursery=nursery, journal=journal
+    )
+    asker = LoopAsker(desk)
+    bus = hub.join("appliance", role=BusRole.CORE, connected=False)
+    telemetry = Telemetry(folder / "telemetry.db", clock)
+    gateway = Gateway(
+        bus=bus,
+        asker=asker,  # type: ignore[arg-type]
+        reader=LoopReader(desk),  # type: ignore[arg-type]
+        clock=clock,
+        nursery=nursery,
+        telemetry=telemetry,
+    )
+    try:
+        await gateway.start()
+        await bus.connect()
+        for event in (
+            news.room_added(204),
+            news.device_added("room-204", DeviceKind.THERMOSTAT, 204),
+            news.device_added("bath-204", DeviceKind.LEAK, 204),
+        ):
+            asking = Asking(command=news.Happen(event=event), command_id=repr(event), who=CLERK)
+            assert isinstance(await asker.ask(asking), Done)
+        await twin.start()
+        await clock.settle()
+        yield Warmth(desk, twin, journal, gateway, asker, bus, telemetry)
+    finally:
+        await gateway.close()
+        await nursery.close()
+        await telemetry.close()
+        desk.close()
+
+
+@pytest.fixture
+async def warmth(tmp_path: Path) -> AsyncGenerator[Warmth, None]:
+    async with open_warmth(tmp_path) as opened:
+        yield opened
+
+
+async def test_a_wish_reaches_the_thermostat_and_is_done(warmth: Warmth) -> None:
+    await warmth.wish(235)
+    await warmth.desk.clock.advance(1)
+    assert warmth.set_points == [235]
+    assert warmth.ends == [(235, "done", "answer")]
+    state = warmth.gateway.thermostats.of("room-204").state
+    assert state is not None
+    assert state.set_point_c10 == 235
+
+
+async def test_eco_keeps_an_empty_room_cool(warmth: Warmth) -> None:
+    await warmth.wish(210, eco=True)
+    await warmth.desk.clock.advance(1)
+    assert warmth.set_points == [160]
+
+
+async def test_an_overtaken_wish_is_not_sent_later(warmth: Warmth) -> None:
+    await warmth.thermostat.unplug()
+    await warmth.bus.cut()
+    for c10 in (200, 220, 240):
+        await warmth.wish(c10)
+    await warmth.desk.clock.advance(20)
+    await warmth.thermostat.plug_in()
+    await warmth.bus.connect()
+    await warmth.desk.clock.advance(60)
+    assert warmth.set_points == [240]
+    assert warmth.ends == [
+        (200, "not_sent", "superseded"),
+        (220, "not_sent", "superseded"),
+        (240, "done", "answer"),
+    ]
+
+
+async def test_a_late_request_does_not_undo_the_wish_after_it(warmth: Warmth) -> None:
+    slow = Trouble(faults=frozenset({Fault.DELAY_REQUEST}), delay_s=9.0)
+    warmth.thermostat.faults.script([slow])
+    await warmth.wish(200)
+    await warmth.desk.clock.advance(0.5)
+    await warmth.wish(240)
+    await warmth.desk.clock.advance(60)
+    assert warmth.set_points == [240]
+    assert [end[1] for end in warmth.ends] == ["unknown", "done"]
+
+
+async def test_a_stale_wish_ends_and_is_not_sent(warmth: Warmth) -> None:
+    await warmth.bus.cut()
+    await warmth.wish(240)
+    await warmth.desk.clock.advance(16 * 60)
+    await warmth.bus.connect()
+    await warmth.desk.clock.advance(60)
+    assert warmth.set_points == []
+    assert warmth.ends == [(240, "not_sent", "expired")]
+
+
+async def test_a_lost_answer_is_asked_for_again_until_it_comes(warmth: Warmth) -> None:
+    lost = Trouble(faults=frozenset({Fault.DROP_ANSWER}))
+    warmth.thermostat.faults.script([lost, lost])
+    await warmth.wish(240)
+    await warmth.desk.clock.advance(60)
+    assert warmth.ends == [(240, "done", "answer")]
+    assert warmth.set_points == [240]
+
+
+async def test_a_leak_is_a_fact_as_soon_as_the_sensor_says_it(warmth: Warmth) -> None:
+    device = warmth.twin.devices["bath-204"]
+    core = device.core
+    assert isinstance(core, LeakCore)
+    device.happened(core.water(warmth.desk.clock.read(), wet=True))
+    await warmth.desk.clock.advance(1)
+    assert warmth.desk.rows("SELECT room_id, wet FROM climate_leak") == [("room-204", 1)]
+    assert warmth.gateway.sensors.of("bath-204").state is not None
+    device.happened(core.water(warmth.desk.clock.read(), wet=False))
+    await warmth.desk.clock.advance(1)
+    assert warmth.desk.rows("SELECT wet FROM climate_leak") == [(0,)]
+
+
+async def test_measurements_are_stored_and_strangers_are_not(warmth: Warmth) -> None:
+    bus = warmth.thermostat.bus
+    assert bus is not None
+    await bus.publish(
+        "np/room-204/up/telemetry", b'{"measured_c10": 201, "power_w": 40.5, "note": "x"}', qos=0
+    )
+    await bus.publish("np/room-204/up/telemetry", b"not json", qos=0)
+    await bus.publish("np/stranger/up/telemetry", b'{"measured_c10": 1}', qos=0)
+    await warmth.desk.clock.settle()
+    await warmth.telemetry.flush()
+    assert warmth.telemetry.standing().stored == 2
+    points = await warmth.telemetry.points("room-204", "power_w", since_ms=0)
+    assert [value for _, value in points] == [40.5]
