@@ -203,6 +203,8 @@ class Carrier:
             fields["provider_ref"] = ref
         self._ledger.turn(effect.id, state, outcome.sentence, self._now_ms(), **fields)
         if isinstance(outcome, Succeeded):
+            if outcome.within is not None:
+                outcome.within()
             self._post(outcome.home)
         if pusher is not None:
             self._post(pusher.told(effect, state, outcome))

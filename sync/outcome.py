@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,8 @@ class Succeeded:
     provider_ref: str | None = None
     evidence: str = "answer"
     home: tuple[Homeward, ...] = ()
+    # Written in the same transaction as the success itself, so that a kill leaves both or neither.
+    within: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

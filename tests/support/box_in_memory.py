@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import msgspec
 
+from appliance.engines.stays.messages import Booked, CheckedIn
 from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.messages import Answer, Done, Event, Refused, Role, Who
 from sync.home import Asked, ChainMismatchError, Fact, HomeAwayError, Page
@@ -88,3 +90,37 @@ class BoxInMemory:
         if self.away:
             raise HomeAwayError("away")
         self.reports.append(standing)
+
+    def say_booked(self, upstream_id: str, stay_id: str = "stay_1") -> None:
+        """The fact that a booking of Mews is a stay here; learned, so with an origin."""
+        self.say(
+            Booked(
+                stay_id=stay_id,
+                source="mews",
+                upstream_id=upstream_id,
+                upstream_version="1",
+                code="1",
+                room_type_id="double",
+                room_id=None,
+                arrival=date(2026, 8, 14),
+                departure=date(2026, 8, 16),
+                guests=(),
+                adults=2,
+                children=0,
+                nights=(),
+                fees=(),
+                channel="booking.com",
+            )
+        )
+
+    def say_checked_in(self, stay_id: str = "stay_1", room_id: str = "r101") -> None:
+        """The guest is here."""
+        self.say(
+            CheckedIn(
+                stay_id=stay_id,
+                room_id=room_id,
+                arrival=date(2026, 8, 14),
+                departure=date(2026, 8, 16),
+                business_date=date(2026, 8, 14),
+            )
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import msgspec
 from appliance.engines.inventory.messages import RoomAdded, RoomTypeAdded
 from appliance.engines.payments.messages import DepositAsked
 from appliance.engines.stays.messages import Booked, Guest, Night
+from appliance.kernel.clock import Reading
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.virtual_clock import VirtualClock
 from support.box_in_memory import BoxInMemory
@@ -34,12 +36,34 @@ ARRIVAL, DEPARTURE = date(2026, 8, 14), date(2026, 8, 16)
 ADA = Guest(given="Ada", family="Lovelace", email="ada@example.com")
 
 
+class WrongClock:
+    """The box's own clock: the vendors' clock and a mistake that a test may set."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.wrong_ms = 0
+
+    def read(self) -> Reading:
+        """Off by the mistake."""
+        reading = self._clock.read()
+        return replace(reading, wall_ms=reading.wall_ms + self.wrong_ms)
+
+    def monotonic(self) -> float:
+        """As the other."""
+        return self._clock.monotonic()
+
+    async def sleep_until(self, monotonic_s: float) -> None:
+        """As the other."""
+        await self._clock.sleep_until(monotonic_s)
+
+
 class SyncBench:
     """One property. `running` may be dropped and made again on the same sync.db: a kill."""
 
     def __init__(self, folder: Path, clock: VirtualClock, nursery: Nursery) -> None:
         self.clock = clock
         self.nursery = nursery
+        self.own_clock = WrongClock(clock)
         self.journal = Journal(clock=clock)
         self.clouds: Clouds = build(self.journal, clock, Line(self.journal, clock, nursery))
         self.box = BoxInMemory(clock)
@@ -60,7 +84,7 @@ class SyncBench:
             self.running.close()
         self.running = Running(
             self.settings,
-            clock=self.clock,
+            clock=self.own_clock,
             home=self.box,
             transport=CallTransport(self.clouds.in_process().send),
             nursery=self.nursery,

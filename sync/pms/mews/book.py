@@ -176,11 +176,16 @@ class MewsBooking:
     def _linked(self, stay_id: str, row: dict[str, Any], sentence: str) -> Succeeded:
         upstream_id = str(row["Id"])
         known: Known = known_of({"AccountId": row.get("CustomerId"), **_typed(row)}, None)
-        with self._ledger.transaction():
+
+        def link() -> None:
             self._mirror.link(stay_id, SOURCE, upstream_id)
             self._mirror.put_known(SOURCE, upstream_id, known)
+
         return Succeeded(
-            sentence=sentence, provider_ref=upstream_id, home=(letter_of(stay_id, row),)
+            sentence=sentence,
+            provider_ref=upstream_id,
+            home=(letter_of(stay_id, row),),
+            within=link,
         )
 
     def _category(self, room_type_id: str, house: House) -> str | None:

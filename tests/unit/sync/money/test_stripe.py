@@ -105,7 +105,7 @@ async def test_after_a_day_an_absent_charge_gets_a_new_key(bench: SyncBench) -> 
 
 
 async def test_a_declined_card_is_final_and_told_with_its_reason(bench: SyncBench) -> None:
-    bench.ask_deposit(card="pm_card_chargeCustomerFail")
+    bench.ask_deposit(card="pm_card_chargeDeclined")
     await bench.turns(2)
     noted = bench.box.of("payments.note_intent")[-1]
     assert noted["state"] == "declined"
