@@ -17,11 +17,13 @@ import click
 
 from appliance.bus import discovery
 from appliance.bus.client import BusSettings, open_bus
+from appliance.bus.words import DeviceKind
 from appliance.counterparties import Counterparties, as_lines
 from appliance.engines.climate.gateway import ClimateGateway
 from appliance.engines.doors.credentials import Locksmith
 from appliance.engines.doors.gateway import Gateway
 from appliance.engines.identity.messages import PersonForgotten
+from appliance.engines.inventory.messages import DeviceAdded
 from appliance.engines.stays.directory import Directory
 from appliance.first_run import CORE, CORE_TOKEN
 from appliance.kernel import log as kernel_log
@@ -168,13 +170,15 @@ async def _start(box: Box) -> None:
     await box.followers.start(box.nursery)
     await box.doors.start()
     await box.climate.start()
-    box.bus.on_connect(functools.partial(_announce, box))
+    await _announce(box)
     box.health.register("log", functools.partial(_log_vital, box))
     box.health.register("bus", functools.partial(_bus_vital, box))
     for name in box.followers.all:
         box.health.register(name, functools.partial(_follower_vital, box, name))
     for engine in ENGINES:
-        box.health.register(f"engine {engine.name}", functools.partial(_engine_vital, box, engine.name))
+        box.health.register(
+            f"engine {engine.name}", functools.partial(_engine_vital, box, engine.name)
+        )
 
 
 def _raise_floor(clock: Clock, db: Any) -> None:
@@ -210,11 +214,25 @@ async def _forget(box: Box, facts: Sequence[Recorded]) -> None:
 
 
 async def _announce(box: Box) -> None:
-    """Tell Home Assistant about every device; retained, so it is said again after each connect."""
-    rows = await box.reader.rows(
-        "SELECT device_id, kind, room_id FROM inventory_device ORDER BY device_id"
+    """Let an existing Home Assistant see every device, now and whenever either comes back."""
+    rows = await box.reader.rows("SELECT device_id, kind, room_id FROM inventory_device")
+    known = [_announced(device_id, kind, room_id) for device_id, kind, room_id in rows]
+
+    def notice(facts: Sequence[Recorded]) -> None:
+        for fact in facts:
+            if isinstance(fact.event, DeviceAdded):
+                added = fact.event
+                known.append(_announced(added.device_id, added.device_kind, added.room_id))
+
+    box.asker.listen(notice)
+    await discovery.keep_announced(box.bus, lambda: known)
+
+
+def _announced(device_id: str, kind: str, room_id: str | None) -> discovery.Announced:
+    area = None if room_id is None else f"Room {room_id}"
+    return discovery.Announced(
+        device=device_id, kind=DeviceKind(kind), name=area or device_id, area=area
     )
-    await discovery.announce(box.bus, discovery.things(rows))
 
 
 def _log_vital(box: Box, reading: Reading) -> Vital:
@@ -295,7 +313,9 @@ async def status(box: Box, _fields: Any) -> dict[str, Any]:
     """What `nightporter status` prints."""
     vitals = box.health.snapshot(box.clock)
     reading = box.clock.read()
-    sure = "sure" if reading.sure else f"UNSURE by {reading.uncertainty_ms // 1000} s: keys live 4 h"
+    sure = (
+        "sure" if reading.sure else f"UNSURE by {reading.uncertainty_ms // 1000} s: keys live 4 h"
+    )
     return {
         "lines": as_lines(vitals, {"clock": sure}),
         "vitals": [
@@ -373,5 +393,3 @@ def appliance(data: Path | None) -> None:
     except (VaultError, OSError) as error:
         say_and_stop(str(error))
     raise SystemExit(code)
-
-
