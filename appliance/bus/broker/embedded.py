@@ -45,6 +45,7 @@ ROUTES_MAX = 8_192
 # Received but not released QoS 2 messages of one client; ours send none.
 UNRELEASED_MAX = 20
 OUTGOING = "nightporter.outgoing"
+UNRELEASED = "nightporter.unreleased"
 
 
 class Wire(Protocol):
@@ -72,7 +73,6 @@ class Line(BrokerProtocolHandler):  # type: ignore[misc] # amqtt carries no type
         nothing = cast("tuple[ReaderAdapter, WriterAdapter]", (None, None))
         self.attach(session, *nothing)
         self.wire = wire
-        self.unreleased: dict[int, Publish] = {}
 
     async def stop(self) -> None:
         """Cut the connection; amqtt calls this when it forgets the session."""
@@ -201,14 +201,15 @@ class NightBroker(Broker):  # type: ignore[misc] # amqtt carries no types
             if message.qos:
                 line.wire.send(encode_answer(0x40, message.packet_id))
             return
-        if len(line.unreleased) >= UNRELEASED_MAX and message.packet_id not in line.unreleased:
+        unreleased = _unreleased(_session(line))
+        if len(unreleased) >= UNRELEASED_MAX and message.packet_id not in unreleased:
             raise MalformedError(f"more than {UNRELEASED_MAX} QoS 2 messages without PUBREL")
-        line.unreleased[message.packet_id] = message
+        unreleased[message.packet_id] = message
         line.wire.send(encode_answer(0x50, message.packet_id))
 
     async def _released(self, line: Line, packet: PubRel) -> None:
         # An unknown id is answered too: it was released before the line was lost.
-        released = line.unreleased.pop(packet.packet_id, None)
+        released = _unreleased(_session(line)).pop(packet.packet_id, None)
         if released is not None:
             await self.publish(str(_session(line).client_id), released)
         line.wire.send(encode_answer(0x70, packet.packet_id))
@@ -238,6 +239,7 @@ class NightBroker(Broker):  # type: ignore[misc] # amqtt carries no types
         session.client_id = connect.client_id
         session.clean_session = connect.clean
         session.attributes[OUTGOING] = Outgoing(self._limits)
+        session.attributes[UNRELEASED] = {}
         return session, False
 
     def _give(self, session: Session, message: Publish) -> None:
@@ -307,6 +309,10 @@ class NightBroker(Broker):  # type: ignore[misc] # amqtt carries no types
 
 def _outgoing(session: Session) -> Outgoing:
     return cast("Outgoing", session.attributes[OUTGOING])
+
+
+def _unreleased(session: Session) -> dict[int, Publish]:
+    return cast("dict[int, Publish]", session.attributes[UNRELEASED])
 
 
 def _session(line: Line) -> Session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import tracemalloc
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -328,6 +329,20 @@ async def test_a_qos_2_publication_sent_twice_under_one_number_is_delivered_once
     assert len(await _until_seen(core, lock)) == 1
 
 
+async def test_a_qos_2_publication_is_finished_after_a_lost_line(bench: Bench) -> None:
+    core = await bench.enter("core")
+    await core.subscribe(EVENT, 1)
+    lock = await bench.enter("lock-1", clean=False)
+    lock.send(encode_publish(Publish(topic=EVENT, payload=b"x", qos=2, packet_id=9)))
+    await lock.answer(0x50)
+    await lock.vanish()
+    lock = await bench.enter("lock-1", clean=False)
+    for _ in range(2):
+        lock.send(bytes([0x62, 2, 0, 9]))
+        await lock.answer(0x70)
+    assert len(await _until_seen(core, lock)) == 1
+
+
 # --- row 8: sessions begin and end as they were asked to
 
 
@@ -364,10 +379,15 @@ async def test_a_stalled_subscriber_is_cut_and_the_others_are_served(embedded: B
     core = await embedded.enter("core")
     await core.subscribe(EVENT, 0)
     lock = await embedded.enter("lock-1")
+    tracemalloc.start()
     # 32 MiB: far beyond what the kernel's socket buffers and the limit take together.
     for _ in range(256):
         await lock.publish(EVENT, bytes(131_072), qos=0)
         assert len((await core.message()).payload) == 131_072
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # One mebibyte of unread output, and the few packets that are on their way.
+    assert peak < 4 * LIMITS.write_buffer_bytes_max
     stalled.writer.transport.resume_reading()  # type: ignore[attr-defined]
     assert await stalled.gone()
 
