@@ -100,7 +100,16 @@ async def open_box(
         asker = Asker(deciding, room=_room(settings), metrics=metrics)
         async with open_reader(settings.log_file) as reader:
             bus = await join_bus(clock, nursery)
-            box = _build(settings, clock, nursery, vault, asker, reader, bus, metrics)
+            box = _build(
+                settings=settings,
+                clock=clock,
+                nursery=nursery,
+                vault=vault,
+                asker=asker,
+                reader=reader,
+                bus=bus,
+                metrics=metrics,
+            )
             asker.start()
             nursery.deadly("log writer", asker.run())
             await _start(box)
@@ -118,6 +127,7 @@ async def open_box(
 
 
 def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
+    *,
     settings: Settings,
     clock: Clock,
     nursery: Nursery,

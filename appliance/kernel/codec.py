@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -48,9 +47,14 @@ def encode(word: Any) -> bytes:
     return _encoder.encode(word)
 
 
-@functools.cache
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
 def _decoder(form: type[Any]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(form, strict=True)
+    decoder = _decoders.get(form)
+    if decoder is None:
+        decoder = _decoders[form] = msgspec.json.Decoder(form, strict=True)
+    return decoder
 
 
 def decode_event(kind: str, body: str | bytes) -> Event:
@@ -68,7 +72,7 @@ def _decode_old(kind: str, body: str | bytes) -> Event:
     fields: dict[str, Any] = msgspec.json.decode(body)
     for _ in range(UPCASTS_MAX):
         if kind in event_of:
-            return typing.cast(Event, msgspec.convert(fields, event_of[kind], strict=True))
+            return msgspec.convert(fields, event_of[kind], strict=True)
         if kind not in _upcasters:
             break
         kind, fields = _upcasters[kind](fields)
@@ -88,15 +92,20 @@ def decode_command(name: str, body: bytes) -> Command:
         raise MalformedCommandError(f"{name}: not JSON: {error}") from error
 
 
-@functools.cache
+_sealed: dict[type[Event], tuple[str, ...]] = {}
+
+
 def sealed_fields(form: type[Event]) -> tuple[str, ...]:
     """Names of the fields that hold `Sealed`, `Sealed | None` or `tuple[Sealed, ...]`."""
-    hints = typing.get_type_hints(form)
-    return tuple(
-        entry.name
-        for entry in dataclasses.fields(form)
-        if hints[entry.name] is Sealed or Sealed in typing.get_args(hints[entry.name])
-    )
+    names = _sealed.get(form)
+    if names is None:
+        hints = typing.get_type_hints(form)
+        names = _sealed[form] = tuple(
+            entry.name
+            for entry in dataclasses.fields(form)
+            if hints[entry.name] is Sealed or Sealed in typing.get_args(hints[entry.name])
+        )
+    return names
 
 
 def seal(event: Event, vault: Vault) -> Event:

@@ -25,6 +25,7 @@ from appliance.kernel.engine import Connection, Recorded
 from appliance.kernel.messages import Event, Origin, Who
 
 CHAIN_START = bytes(32)
+_LENGTH = struct.Struct(">I").pack
 COLUMNS = (
     "position, stream, version, kind, body, command_id, who, origin, cause, trace,"
     " at_wall, at_boot, boot_id, uncertainty_ms"
@@ -88,10 +89,9 @@ def chained(previous: bytes, columns: tuple[Any, ...]) -> bytes:
     for value in columns:
         if value is None:
             parts.append(b"\xff\xff\xff\xff")
-            continue
-        data = value.encode() if isinstance(value, str) else b"%d" % value
-        parts.append(struct.pack(">I", len(data)))
-        parts.append(data)
+        else:
+            data = value.encode() if type(value) is str else b"%d" % value
+            parts += (_LENGTH(len(data)), data)
     return hashlib.sha256(b"".join(parts)).digest()
 
 
@@ -227,7 +227,7 @@ class Log:
         text = self._who_text.get(who)
         if text is None:
             # 1,000: staff, guests in house and processes of a large property; then start over.
-            if len(self._who_text) > 1_000:  # noqa: PLR2004
+            if len(self._who_text) > 1_000:
                 self._who_text.clear()
             text = self._who_text[who] = codec.encode(who).decode()
         return text

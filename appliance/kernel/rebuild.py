@@ -78,7 +78,7 @@ def _settle(db: Connection, projection: Projection, *, inline: bool) -> None:
 
 def _replay(source: Connection, target: Connection, projection: Projection, after: int) -> int:
     """Apply every fact after a position; returns the last one's position."""
-    while facts := log.read(source, after, STEP):  # type: ignore[arg-type]
+    while facts := log.read(source, after, STEP):
         for fact in facts:
             apply = projection.on.get(type(fact.event))
             if apply is not None:

@@ -67,14 +67,14 @@ class CommandSocket:
     @asynccontextmanager
     async def serve(self, path: Path) -> AsyncGenerator[None, None]:
         """Listen at a path until the context ends."""
-        path.unlink(missing_ok=True)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         server = await asyncio.start_unix_server(self._connected, path, limit=LINE_BYTES_MAX)
         os.chmod(path, 0o660)  # noqa: PTH101 - the mode is the access control
         try:
             yield
         finally:
             server.close()
-            path.unlink(missing_ok=True)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def _notice(self, facts: Sequence[Recorded]) -> None:
         del facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import unicodedata
@@ -39,6 +40,7 @@ NIGHTS_MAX = 730
 # ISO/IEC 7812: card numbers in use have 13 to 19 digits.
 CARD_DIGITS_MIN = 13
 CARD_DIGITS_MAX = 19
+_FROM_RFC_4648 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD.encode())
 _DIGIT_GROUP = re.compile(r"\d+")
 _BETWEEN_GROUPS = re.compile(r"[\s.\-\u2010-\u2015_/]{1,3}")
 # A text with more groups of digits than this is a table, looked at window by window all the same.
@@ -47,10 +49,8 @@ _CARD_GROUPS_MAX = CARD_DIGITS_MAX
 
 def crockford(data: bytes) -> str:
     """Write bytes in Crockford's base32, upper case, most significant bits first."""
-    bits = len(data) * 8
-    length = -(-bits // 5)
-    number = int.from_bytes(data) << (length * 5 - bits)
-    return "".join(_CROCKFORD[number >> 5 * place & 31] for place in reversed(range(length)))
+    # RFC 4648 groups the bits alike and only names them differently; it is done in C.
+    return base64.b32encode(data).rstrip(b"=").translate(_FROM_RFC_4648).decode()
 
 
 def derived_id(prefix: str, *parts: str) -> str:

@@ -230,7 +230,7 @@ class Stage:
     # -- the world outside the box ----------------------------------------------------------
 
     async def line(self, state: str, **more: Any) -> None:
-        """ "cut", "heal" or "slow"."""
+        """Do one of cut, heal or slow to the line."""
         await self.post("/line", {"state": state, **more})
 
     async def fault(self, cloud: str, where: str, fault: str, **more: Any) -> None:
@@ -399,9 +399,11 @@ def made_bookings(
 def property_text(scenery: Scenery) -> str:
     """The property's file for `nightporter init`."""
     parts = [
-        "[property]\n"
-        'id = "staged"\naccount = "staged"\ntitle = "Riverside Hotel"\n'
-        f'time_zone = "{scenery.time_zone}"\ncurrency = "EUR"\n',
+        (
+            "[property]\n"
+            'id = "staged"\naccount = "staged"\ntitle = "Riverside Hotel"\n'
+            f'time_zone = "{scenery.time_zone}"\ncurrency = "EUR"\n'
+        ),
         '[[building]]\nid = "main"\ntitle = "Main house"\n',
     ]
     for kind in scenery.sold:

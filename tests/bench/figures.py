@@ -31,7 +31,10 @@ def table(figures: Sequence[Figure]) -> str:
     mark = {True: "met", False: "SHORT", None: ""}
     rows += [(f.what, f.measured, f.goal, mark[f.met], f.note) for f in figures]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(line.rstrip() for line in lines)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from appliance.kernel import log as kernel_log
 from appliance.kernel import rebuild
-from appliance.kernel.virtual_clock import VirtualClock
 from appliance.kernel.deciding import Asking, Decided, Deciding
 from appliance.kernel.engine import Engine, Recorded
 from appliance.kernel.log import Log
 from appliance.kernel.messages import Answer, Command, Done, Origin, Refused, Role, Who
 from appliance.kernel.vault import MasterKeys, open_vault
+from appliance.kernel.virtual_clock import VirtualClock
 
 FRIDAY_18_MS = 1_793_383_200_000  # 2026-10-30 18:00 UTC, a Friday
 CLERK = Who(actor="staff:clerk", role=Role.FRONT_DESK, terminal="desk-1", shift="shift-1")

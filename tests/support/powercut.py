@@ -51,21 +51,19 @@ class Disk:
         """The disk as it is found when the power is back."""
         for name, act, offset, data in self.unsynced:
             luck = chance.random()
-            if luck < 0.4:  # noqa: PLR2004 - lost whole
+            if luck < 0.4:
                 continue
-            if luck < 0.7 or act == "truncate":  # noqa: PLR2004 - kept whole
+            if luck < 0.7 or act == "truncate":
                 _change(self.durable, name, act, offset, data)
                 continue
             for start in range(0, len(data), SECTOR):  # torn
-                if chance.random() < 0.5:  # noqa: PLR2004
+                if chance.random() < 0.5:
                     part = data[start : start + SECTOR]
                     _change(self.durable, name, act, offset + start, part)
         return Disk(durable={name: bytearray(data) for name, data in self.durable.items()})
 
 
-def _change(
-    files: dict[str, bytearray], name: str, act: str, offset: int, data: bytes
-) -> None:
+def _change(files: dict[str, bytearray], name: str, act: str, offset: int, data: bytes) -> None:
     image = files.setdefault(name, bytearray())
     if act == "truncate":
         del image[offset:]

@@ -144,8 +144,10 @@ def _load(facts: Facts, command: Any, context: Context) -> int:
 PARCELS = Projection(
     name="toy_parcels",
     ddl=[
-        "CREATE TABLE IF NOT EXISTS toy_parcel"
-        " (position INTEGER PRIMARY KEY, shelf TEXT, what TEXT) STRICT"
+        (
+            "CREATE TABLE IF NOT EXISTS toy_parcel"
+            " (position INTEGER PRIMARY KEY, shelf TEXT, what TEXT) STRICT"
+        )
     ],
     tables=["toy_parcel"],
     on={Shelved: count},

@@ -128,7 +128,9 @@ def test_a_commit_that_fails_answers_the_whole_batch_and_leaves_nothing(desk: De
     desk.db.execute(f"PRAGMA max_page_count={pages}")
     batch = [
         Asking(
-            command=Shelve(shelf=f"s{n}", owner="ida", what="w" * 3000), command_id=f"f{n}", who=CLERK
+            command=Shelve(shelf=f"s{n}", owner="ida", what="w" * 3000),
+            command_id=f"f{n}",
+            who=CLERK,
         )
         for n in range(20)
     ]

@@ -127,12 +127,10 @@ def _find(disk: Disk, acknowledged: dict[str, Answer]) -> Found:
         return Found.CORRUPT
 
 
-def _judge(
-    db: apsw.Connection, keys: apsw.Connection, acknowledged: dict[str, Answer]
-) -> Found:
+def _judge(db: apsw.Connection, keys: apsw.Connection, acknowledged: dict[str, Answer]) -> Found:
     if db.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
         return Found.CORRUPT
-    verify(iter(db.execute(f"SELECT {COLUMNS}, chain FROM event ORDER BY position")))
+    verify(iter(db.execute(f"SELECT {COLUMNS}, chain FROM event ORDER BY position")))  # noqa: S608 - our own constant
     answers = dict(db.execute("SELECT command_id, answer FROM answered"))
     shelved = db.execute("SELECT count(*) FROM event WHERE kind LIKE '%shelved%'").fetchall()
     rows = db.execute("SELECT count(*) FROM toy_parcel").fetchall()
@@ -154,7 +152,7 @@ def _judge(
 
 
 def _cut(seed: int, synchronous: str) -> Found:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     disk = Disk()
     acknowledged = _work_until_cut(disk, synchronous, chance)
     return _find(disk.after_cut(chance), acknowledged)
@@ -172,18 +170,16 @@ def test_the_same_harness_sees_losses_without_full() -> None:
 
 def test_the_same_harness_sees_damage_without_any_sync() -> None:
     found = Counter(_cut(seed, "OFF") for seed in range(30))
-    assert found[Found.WHOLE] < 10, found  # noqa: PLR2004
+    assert found[Found.WHOLE] < 10, found
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_life_goes_on_after_a_cut(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     disk = Disk()
     first = _work_until_cut(disk, "FULL", chance)
     healed = disk.after_cut(chance)
     # The same people come back with other commands; what they were told before still holds.
-    second = _work_until_cut(healed, "FULL", random.Random(seed + 1_000))  # noqa: S311
+    second = _work_until_cut(healed, "FULL", random.Random(seed + 1_000))
     again = healed.after_cut(chance)
-    assert _find(again, first | {k: v for k, v in second.items() if k not in first}) in {
-        Found.WHOLE
-    }
+    assert _find(again, first | {k: v for k, v in second.items() if k not in first}) is Found.WHOLE
