@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.bus.broker.packets import matches
-from appliance.bus.words import device_of
+from appliance.bus.words import answer_topic, device_of
 from appliance.kernel.clock import sleep
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ class _Waiting:
 
 
 class Lanes:
-    """Handlers by filter, and a lane per device that lives while it has something to do."""
+    """Handlers by filter, and lanes that live while they have something to do.
+
+    Each device has two: one for its answers, one for everything else.
+    """
 
     def __init__(
         self, *, clock: Clock, nursery: Nursery, handler_s_max: float | None = HANDLER_S_MAX
@@ -78,6 +81,9 @@ class Lanes:
     def put(self, message: Message, settled: Settled | None = None) -> None:
         """Queue a message; `settled` is awaited once every handler of it has returned."""
         name = device_of(message.topic) or ""
+        # Answers overtake: a handler of events may be waiting for one, and so may a guest.
+        if message.topic == answer_topic(name):
+            name += " answers"
         lane = self._lanes.get(name)
         waiting = _Waiting(message, settled, self._clock.monotonic())
         if lane is not None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Addresses whose failures are remembered: more than a guest network of the property can hold.
 SUSPECTS_MAX = 4_096
+# The golden ratio's fraction: its multiples never bunch.
+GOLDEN = 0.618_034
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Suspicion:
         self._clock = clock
         # Failures still held against an address, and when that was so.
         self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._turn = 0.0
 
     def note(self, address: str) -> None:
         """Count a failure."""
@@ -62,7 +65,9 @@ class Suspicion:
     async def wait(self, address: str) -> None:
         """Hold a connection from an address that has failed too often."""
         if self._count(address) >= self._limits.failures_burst:
-            await sleep(self._clock, self._limits.held_s)
+            # Spread out, so that those held together are not let through together.
+            self._turn = (self._turn + GOLDEN) % 1
+            await sleep(self._clock, self._limits.held_s * (0.5 + self._turn))
 
     def _count(self, address: str) -> float:
         count, at_s = self._held.get(address, (0.0, 0.0))

@@ -30,7 +30,7 @@ class Limits:
     # Failed or very short connections an address may make before its next ones are held back.
     failures_burst: float = 20.0
     failures_per_s: float = 1.0
-    # What a held connection waits before its CONNECT is read: a guesser gets one try a second.
+    # What a held connection waits, give or take half, before its CONNECT is read.
     held_s: float = 1.0
     # 1 MiB: what a satellite on bad Wi-Fi may lag behind before its socket is cut.
     write_buffer_bytes_max: int = 1_048_576

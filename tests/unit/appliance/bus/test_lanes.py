@@ -54,6 +54,24 @@ async def test_a_stuck_device_delays_no_other(lanes: Lanes) -> None:
     assert lanes.oldest_wait_s >= 0
 
 
+async def test_an_answer_overtakes_the_events_of_its_device(lanes: Lanes) -> None:
+    answered, finished = asyncio.Event(), asyncio.Event()
+
+    async def event(_message: Message) -> None:
+        await answered.wait()
+        finished.set()
+
+    async def answer(_message: Message) -> None:
+        answered.set()
+
+    lanes.add("np/+/up/event", event)
+    lanes.add("np/+/up/answer", answer)
+    lanes.put(_message("lock-1"))
+    lanes.put(Message(topic="np/lock-1/up/answer", payload=b""))
+    await finished.wait()
+    assert lanes.parked == 0
+
+
 async def test_a_message_is_settled_only_after_its_last_handler(lanes: Lanes) -> None:
     steps: list[str] = []
 
