@@ -114,6 +114,27 @@ async def doors_of_room(reader: Reader, room_id: str) -> list[str]:
     return [row[0] for row in await reader.rows(query, (room_id,))]
 
 
+async def doors_of_stay(reader: Reader, stay_id: str) -> list[str]:
+    """The doors of the room a stay is in; none for a stay that is not in house."""
+    rows = await reader.rows(
+        "SELECT d.door_id FROM doors_holder h JOIN doors_door d ON d.room_id = h.room_id"
+        " WHERE h.kind = ? AND h.holder_id = ? ORDER BY d.door_id",
+        (HolderKind.STAY.value, stay_id),
+    )
+    return [row[0] for row in rows]
+
+
+async def door_to_open(reader: Reader, kind: HolderKind, holder_id: str, now_s: int) -> str | None:
+    """The door a press without a door means: a room's before a shared one, the newest key first."""
+    row = await reader.row(
+        "SELECT k.door_id FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id"
+        " WHERE k.holder_kind = ? AND k.holder_id = ? AND k.revoked_at_ms IS NULL"
+        " ORDER BY d.room_id IS NULL, k.valid_until_s <= ?, k.rowid DESC",
+        (kind.value, holder_id, now_s),
+    )
+    return None if row is None else str(row[0])
+
+
 async def lock_of_room(reader: Reader, room_id: str) -> str | None:
     """The device at a room's first door."""
     query = "SELECT device_id FROM doors_door WHERE room_id = ? ORDER BY door_id"
