@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, assert_never
 
 from appliance.kernel.clock import Clock, sleep
@@ -40,7 +40,7 @@ RETRY_MS_MIN: Final = 1_000
 RETRY_MS_MAX: Final = 60_000
 STARTABLE: Final = frozenset({EffectState.QUEUED, EffectState.UNKNOWN, EffectState.RECONCILING})
 # A look at the ledger although nobody woke us; a wake-up that got lost costs this much.
-LOOK_S_MAX: Final = 5.0
+LOOK_S_MAX: Final = 30.0
 
 
 class Pusher(Protocol):
@@ -82,6 +82,7 @@ class Carrier:
         self._wake = asyncio.Event()
         self._under_way: dict[str, asyncio.Task[Any]] = {}
         self._posted: list[asyncio.Event] = []
+        self._on_change: list[Callable[[], None]] = []
         self.paused: set[str] = set()  # counterparties that must be reconciled first
         for pusher in pushers.values():
             pusher.gate.on_open(self.wake)
@@ -93,6 +94,10 @@ class Carrier:
     def posts_to(self, event: asyncio.Event) -> None:
         """Set this event whenever a command for the box was written."""
         self._posted.append(event)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back whenever an effect was settled, one way or another."""
+        self._on_change.append(callback)
 
     def recover(self) -> int:
         """After a start: what was being sent may have arrived. Returns how many there were."""
@@ -148,6 +153,8 @@ class Carrier:
     def _landed(self, lane: str, _done: asyncio.Task[Any]) -> None:
         self._under_way.pop(lane, None)
         self._wake.set()
+        for callback in self._on_change:
+            callback()
 
     def _pause_s(self) -> float:
         row = self._ledger.db.execute(
@@ -216,7 +223,7 @@ class Carrier:
             for event in self._posted:
                 event.set()
 
-    def _next(
+    def _next(  # noqa: PLR0911 - one way out for each outcome
         self, effect: Effect, pusher: Pusher, outcome: Outcome
     ) -> tuple[EffectState, dict[str, Any]]:
         match outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -39,14 +40,18 @@ async def serve(running: Running, path: Path) -> AsyncGenerator[None]:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    path.unlink(missing_ok=True)
+    _remove(path)
     server = await asyncio.start_unix_server(connected, path, limit=LINE_BYTES_MAX)
-    path.chmod(0o600)
+    os.chmod(path, 0o600)  # noqa: PTH101 - the mode is the access control
     try:
         yield
     finally:
         server.close()
-        path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _answer(running: Running, line: bytes) -> dict[str, Any]:

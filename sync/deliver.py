@@ -26,7 +26,7 @@ RETRY_MS_MIN: Final = 200
 RETRY_MS_MAX: Final = 10_000
 # A rule over there that raises this often is not healed by asking once more.
 BROKEN_TRIES_MAX: Final = 8
-LOOK_S: Final = 5.0
+LOOK_S: Final = 30.0
 
 # The box's word that it will do later; everything else of the kernel's is ours to repair.
 _LATER: Final = frozenset({KernelRefusal.OVERLOADED, KernelRefusal.NOT_STORED})

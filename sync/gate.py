@@ -49,7 +49,7 @@ class Gate:
     so a restart does not forget a promise to wait.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of one way out, all by name
         self,
         *,
         name: str,
@@ -75,6 +75,7 @@ class Gate:
         self._turnstile = asyncio.Lock()
         self._changed = asyncio.Event()
         self._on_open: list[Callable[[], None]] = []
+        self._on_change: list[Callable[[], None]] = []
 
     @property
     def breaker(self) -> Breaker:
@@ -84,6 +85,10 @@ class Gate:
     def on_open(self, callback: Callable[[], None]) -> None:
         """Call back when the way is free again."""
         self._on_open.append(callback)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back when the standing changed."""
+        self._on_change.append(callback)
 
     def closed_ms(self) -> int:
         """0 when work may be sent, else how long it may not, milliseconds."""
@@ -181,9 +186,8 @@ class Gate:
         if breaker.standing is not before.standing:
             logger.info("%s: %s. %s", self.name, breaker.standing.value, breaker.sentence)
         self._changed.set()
-        if opened:
-            for callback in self._on_open:
-                callback()
+        for callback in [*self._on_change, *(self._on_open if opened else ())]:
+            callback()
 
     def _now_ms(self) -> int:
         return self._clock.read().wall_ms

@@ -16,7 +16,7 @@ from sync.follow import Follower
 from sync.gate import Gate
 from sync.home import Home, HomeAwayError, HomeSaidNoError
 from sync.ledger import Ledger
-from sync.manners import MEWS_RULES, STRIPE_RULES
+from sync.manners import MEWS_RULES, STRIPE_RULES, Standing
 from sync.mirror import Mirror
 from sync.money.stripe import Stripe
 from sync.plan import PAYMENTS, PMS, Planner
@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 FIRST_LOOK_S: Final = 0.0
 # A look that failed although the way is free (a broken answer) is repeated after this.
 FAILED_LOOK_S: Final = 5.0
+# How often somebody who waits for quiet looks.
+QUIET_LOOK_S: Final = 0.2
+# What a screen can show of a storm of changes.
+REPORT_GAP_S: Final = 1.0
 
 
 class Running:
@@ -86,12 +90,15 @@ class Running:
             ),
             pushers=self.pushers,
             clock=clock,
-            on_effects=self.carrier.wake,
+            on_effects=self._wake_all,
             on_mismatch=self._reconcile_first,
         )
         self.look_now = asyncio.Event()
+        self._changed = asyncio.Event()
+        self.carrier.on_change(self._changed.set)
         for gate in self.gates.values():
             gate.on_open(self.look_now.set)
+            gate.on_change(self._changed.set)
         self._take_up()
 
     def start(self) -> None:
@@ -106,21 +113,20 @@ class Running:
             work = self.gates[name].probe_for_ever(probe)
             self._nursery.deadly(f"sync: {name} probe", work)
 
-    async def quiet(self) -> None:
+    async def quiet(self, *, despite_outage: bool = False) -> None:
         """Until the log is followed to its head, nothing is owed and everything is told home.
 
-        What waits for a person, or for a counterparty that is down, counts as quiet.
+        What waits for a person counts as quiet; with `despite_outage` also what waits for a
+        counterparty that is down or refuses us. A last look at the PMS is part of it.
         """
         while True:
-            while not self._is_quiet():
-                await sleep(self.clock, 0.2)
-            if self.pull is None or await self.look():
-                if self._is_quiet():
+            if self._is_quiet(despite_outage=despite_outage):
+                looked = self.pull is None or await self.look()
+                if not looked and despite_outage and self._is_out(PMS):
                     return
-            elif self.gates[PMS].closed_ms():
-                return
-            else:
-                await sleep(self.clock, 0.2)
+                if looked and self._is_quiet(despite_outage=despite_outage):
+                    return
+            await sleep(self.clock, QUIET_LOOK_S)
 
     async def look(self) -> bool:
         """One look at the PMS; what it brought is put on its way."""
@@ -130,8 +136,7 @@ class Running:
             with self.ledger.transaction():
                 self.ledger.keep("mews.reconcile_first", value=False)
             self.carrier.paused.discard(PMS)
-        self.deliverer.news.set()
-        self.carrier.wake()
+        self._wake_all()
         return done
 
     def report(self) -> Mapping[str, Any]:
@@ -203,6 +208,10 @@ class Running:
         if self.ledger.kept("mews.reconcile_first", bool, default=False) and self.pull is not None:
             self.carrier.paused.add(PMS)
 
+    def _wake_all(self) -> None:
+        self.carrier.wake()
+        self.deliverer.news.set()
+
     def _reconcile_first(self) -> None:
         if self.pull is not None:
             self.pull.start_over()
@@ -210,14 +219,16 @@ class Running:
             self.carrier.paused.add(PMS)
             self.look_now.set()
 
-    def _is_quiet(self) -> bool:
+    def _is_out(self, name: str) -> bool:
+        gate = self.gates.get(name)
+        return gate is None or gate.breaker.standing in {Standing.DOWN, Standing.REFUSED}
+
+    def _is_quiet(self, *, despite_outage: bool) -> bool:
         due = self.ledger.db.execute(
             "SELECT counterparty FROM effect"
             " WHERE state IN ('queued', 'sending', 'unknown', 'reconciling')"
         )
-        held_back = [
-            row[0] not in self.gates or bool(self.gates[row[0]].closed_ms()) for row in due
-        ]
+        held_back = [despite_outage and self._is_out(row[0]) for row in due]
         # A lane behind a parked sale waits for a person.
         owed = len(held_back) - sum(held_back) - self._behind_parked()
         return (
@@ -245,19 +256,15 @@ class Running:
             wait_s = self.settings.pull_interval_s if done else FAILED_LOOK_S
 
     async def _report_for_ever(self) -> None:
-        told: Mapping[str, Any] | None = None
         while True:
-            now = self.report()
+            self._changed.clear()
             try:
-                await self.home.report(now)
-                told = now
+                await self.home.report(self.report())
             except (HomeAwayError, HomeSaidNoError) as error:
                 logger.debug("report: %s", error)
-            # On change at once, but not more often than once a second.
-            for _ in range(max(1, int(self.settings.report_interval_s))):
-                await sleep(self.clock, 1.0)
-                if self.report() != told:
-                    break
+            # A change is told at once, a storm of them once a second.
+            await sleep(self.clock, REPORT_GAP_S)
+            await self._pause(self._changed, self.settings.report_interval_s - REPORT_GAP_S)
 
     async def _pause(self, event: asyncio.Event, seconds: float) -> None:
         alarm = asyncio.ensure_future(sleep(self.clock, seconds))

@@ -182,7 +182,9 @@ class Stripe:
 
     # -- judging ---------------------------------------------------------------------------------
 
-    def _judge(self, reply: Answer | NoAnswer | Held, charge: Charge) -> Outcome:
+    def _judge(  # noqa: PLR0911 - one way out for each kind of answer
+        self, reply: Answer | NoAnswer | Held, charge: Charge
+    ) -> Outcome:
         if isinstance(reply, Held):
             return NotSent(sentence=reply.sentence, wait_ms=reply.wait_ms)
         if isinstance(reply, NoAnswer):

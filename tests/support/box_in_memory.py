@@ -83,6 +83,7 @@ class BoxInMemory:
             raise ChainMismatchError
         if after == len(self.facts) and wait_s:
             await sleep(self.clock, min(wait_s, 1.0))
+            return await self.feed(after, chain, limit, 0.0)
         return Page(facts=tuple(self.facts[after : after + limit]), head=len(self.facts))
 
     async def report(self, standing: Mapping[str, Any]) -> None:

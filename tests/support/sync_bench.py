@@ -27,6 +27,7 @@ from sync.transport import CallTransport
 from twin.clouds.mews import ACCESS_TOKEN, CLIENT_TOKEN
 from twin.clouds.serve import PAYMENTS_IN_PROCESS, PMS_IN_PROCESS, Clouds, build
 from twin.clouds.stripe import SECRET_KEY
+from twin.clouds.stripe.words import Card
 from twin.journal import Journal
 from twin.line import Line
 
@@ -191,7 +192,7 @@ class SyncBench:
         ).id
 
     def ask_deposit(
-        self, *, card: str = "pm_card_visa", intent_id: str = "intent_1", not_after_s: int = 0
+        self, *, card: Card = Card.GOOD, intent_id: str = "intent_1", not_after_s: int = 0
     ) -> None:
         """The desk asks for 50.00 from a saved card."""
         store = self.clouds.stripe.store

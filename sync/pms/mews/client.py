@@ -155,7 +155,9 @@ def _why(reply: Reply) -> str:
             return "fine"
 
 
-def failure(reply: Said | NoAnswer | Held) -> Unknown | NotSent | Again | Refused:
+def failure(  # noqa: PLR0911 - one way out for each kind of answer
+    reply: Said | NoAnswer | Held,
+) -> Unknown | NotSent | Again | Refused:
     """What an answer that is no success means for one write (cloud.md 1.3)."""
     match reply:
         case Held():

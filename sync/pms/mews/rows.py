@@ -44,7 +44,7 @@ def known_of(row: Mapping[str, Any], before: Known | None) -> Known:
     )
 
 
-def booking_of(
+def booking_of(  # noqa: PLR0913 - one row and what it takes to read it, all by name
     row: Mapping[str, Any],
     *,
     version: str,

@@ -26,9 +26,8 @@ async def test_what_was_done_in_the_dark_is_there_after_the_line_heals(bench: Sy
     assert bench.bookings() == 0
     upstream = bench.book_upstream()
     bench.clouds.line.heal()
-    healed_s = bench.clock.monotonic()
-    await until_quiet(bench)
-    assert bench.clock.monotonic() - healed_s < 30
+    await bench.clock.advance(15)
+    await until_quiet(bench, 15)
     assert bench.bookings() == 2
     assert bench.charges() == 1
     assert upstream in {body["upstream_id"] for body in bench.box.of("stays.learn_booking")}
@@ -122,9 +121,7 @@ async def test_a_refused_token_is_said_and_work_goes_on_when_it_is_taken_again(
     bench.clouds.mews.faults.plan("*", Fault.UNAUTHORIZED, times=3)
     bench.sell()
     await bench.clock.advance(20)
-    (mews,) = [
-        each for each in bench.running.report()["counterparties"] if each["name"] == "mews"
-    ]
+    (mews,) = [each for each in bench.running.report()["counterparties"] if each["name"] == "mews"]
     assert (mews["state"], mews["queued"]) == ("refused", 1)
     assert "credentials" in mews["sentence"]
     await bench.clock.advance(300)
@@ -221,5 +218,5 @@ async def test_a_person_reads_the_whole_story_and_may_retry(bench: SyncBench) ->
 
 async def park_the_sale(running: Running) -> None:
     """Let the box's type be one that Mews does not have."""
-    running.mirror.put_room_type("double", "A type nobody has", None)
+    running.mirror.put_room_type("double", "Double", "not an id of theirs")
     await running.carrier.step()

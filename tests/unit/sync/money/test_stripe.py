@@ -7,6 +7,7 @@ import pytest
 from support.sync_bench import SyncBench
 from sync.ledger import EffectState
 from twin.clouds.faults import Fault
+from twin.clouds.stripe.words import Card
 
 CREATE = "POST /v1/payment_intents"
 MINUTE, DAY = 60.0, 86_400.0
@@ -105,7 +106,7 @@ async def test_after_a_day_an_absent_charge_gets_a_new_key(bench: SyncBench) -> 
 
 
 async def test_a_declined_card_is_final_and_told_with_its_reason(bench: SyncBench) -> None:
-    bench.ask_deposit(card="pm_card_chargeDeclined")
+    bench.ask_deposit(card=Card.DECLINED)
     await bench.turns(2)
     noted = bench.box.of("payments.note_intent")[-1]
     assert noted["state"] == "declined"
@@ -114,7 +115,7 @@ async def test_a_declined_card_is_final_and_told_with_its_reason(bench: SyncBenc
 
 
 async def test_a_bank_that_wants_the_guest_is_told_as_such(bench: SyncBench) -> None:
-    bench.ask_deposit(card="pm_card_authenticationRequired")
+    bench.ask_deposit(card=Card.AUTHENTICATION_REQUIRED)
     await bench.turn()
     assert bench.box.of("payments.note_intent")[-1]["state"] == "requires_action"
 
