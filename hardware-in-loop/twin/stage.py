@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -98,6 +98,7 @@ class Scenery:
     web_port: int = 0
     clouds: bool = True
     pull_interval_s: float = 2.0
+    environment: Mapping[str, str] = field(default_factory=dict)  # added to every process's
 
 
 class StageError(Exception):
@@ -128,7 +129,8 @@ class Stage:
     @property
     def environment(self) -> dict[str, str]:
         """In which verbs find this property."""
-        return {**os.environ, "NIGHTPORTER_CONFIG": str(self.data / "nightporter.toml")}
+        found = {**os.environ, **self.scenery.environment}
+        return found | {"NIGHTPORTER_CONFIG": str(self.data / "nightporter.toml")}
 
     # -- bringing it up ------------------------------------------------------------------
 
@@ -211,6 +213,10 @@ class Stage:
     def pid_of(self, role: str) -> int:
         """The process of one role, as its supervisor wrote it down."""
         return int((self.data / "run" / f"{role}.pid").read_text())
+
+    def process_id(self, name: str) -> int:
+        """The process of a verb that was started here."""
+        return self._processes[name].pid
 
     def kill(self, role: str) -> None:
         """SIGKILL: the process has no last word."""

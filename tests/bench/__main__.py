@@ -1,0 +1,30 @@
+"""`make bench`: every figure, as a table and as JSON."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from bench.figures import Figure, table, write_json
+
+PARTS = ("bench_ask", "bench_house")
+
+
+def main() -> int:
+    """Measure every part (or those named); the exit code says whether a goal was missed."""
+    wanted = sys.argv[1:] or list(PARTS)
+    figures: list[Figure] = []
+    for name in wanted:
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        figures += importlib.import_module(f"bench.{name}").measure()
+    print(table(figures))
+    target = Path(os.environ.get("BENCH_JSON", ".run/bench.json"))
+    write_json(figures, target)
+    print(f"\nJSON: {target}", file=sys.stderr)
+    return int(any(figure.met is False for figure in figures))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
