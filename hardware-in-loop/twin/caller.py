@@ -78,10 +78,10 @@ class Caller:
                 raise CallError(f"sign-in: {response.status} {said}")
             self._access = said["access"]
 
-    async def query(self, text: str, **variables: Any) -> dict[str, Any]:
+    async def query(self, document: str, /, **variables: Any) -> dict[str, Any]:
         """Data of one GraphQL document; raises CallError where there are errors."""
         headers = {"authorization": f"Bearer {self._access}"} if self._access else {}
-        body = {"query": text, "variables": variables}
+        body = {"query": document, "variables": variables}
         async with self._session().post(
             f"{self.url}/graphql", json=body, headers=headers
         ) as response:
@@ -91,16 +91,16 @@ class Caller:
         data: dict[str, Any] = said["data"]
         return data
 
-    async def one(self, text: str, **variables: Any) -> Any:
+    async def one(self, document: str, /, **variables: Any) -> Any:
         """The only field of a document."""
-        [value] = (await self.query(text, **variables)).values()
+        [value] = (await self.query(document, **variables)).values()
         return value
 
-    async def patiently(self, text: str, **variables: Any) -> Any:
+    async def patiently(self, document: str, /, **variables: Any) -> Any:
         """Like `one`, with the same ids again until somebody answers: what a lost answer needs."""
         while True:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-                return await self.one(text, **variables)
+                return await self.one(document, **variables)
 
     def _session(self) -> aiohttp.ClientSession:
         assert self._http is not None, "use it as `async with Caller(...)`"
