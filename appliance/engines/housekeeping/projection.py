@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from appliance.engines.housekeeping.messages import CleaningPlanned, RoomStatus, RoomStatusSet
-from appliance.engines.inventory.messages import RoomAdded
+from appliance.engines.inventory.messages import PropertySetUp, RoomAdded
 from appliance.engines.stays.messages import (
+    BusinessDateRolled,
     CheckedIn,
     CheckedOut,
     CheckInUndone,
@@ -44,7 +46,11 @@ CREATE TABLE IF NOT EXISTS housekeeping_arrival (
     room_id TEXT NOT NULL,
     day TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS housekeeping_arrival_day ON housekeeping_arrival (day)
+CREATE INDEX IF NOT EXISTS housekeeping_arrival_day ON housekeeping_arrival (day);
+CREATE TABLE IF NOT EXISTS housekeeping_business_date (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    business_date TEXT NOT NULL
+) STRICT
 """
 
 
@@ -121,6 +127,19 @@ def _empty(db: Connection, stay_id: str) -> None:
     db.execute("UPDATE housekeeping_room SET occupied_by = NULL WHERE occupied_by = ?", (stay_id,))
 
 
+def _set_up(db: Connection, event: PropertySetUp, recorded: Recorded) -> None:
+    """The first day is the day on the hotel's own wall, as stays counts it."""
+    moment = datetime.fromtimestamp(recorded.at_wall_ms / 1000, UTC)
+    today = moment.astimezone(ZoneInfo(event.time_zone)).date()
+    db.execute("INSERT INTO housekeeping_business_date VALUES (1, ?)", (today.isoformat(),))
+
+
+def _rolled(db: Connection, event: BusinessDateRolled, _recorded: Recorded) -> None:
+    db.execute(
+        "UPDATE housekeeping_business_date SET business_date = ?", (event.opened.isoformat(),)
+    )
+
+
 def _not_awaited(db: Connection, stay_id: str) -> None:
     db.execute("DELETE FROM housekeeping_arrival WHERE stay_id = ?", (stay_id,))
 
@@ -128,8 +147,15 @@ def _not_awaited(db: Connection, stay_id: str) -> None:
 PROJECTION = Projection(
     name="housekeeping",
     ddl=DDL.strip().split(";\n"),
-    tables=["housekeeping_room", "housekeeping_cleaning", "housekeeping_arrival"],
+    tables=[
+        "housekeeping_room",
+        "housekeeping_cleaning",
+        "housekeeping_arrival",
+        "housekeeping_business_date",
+    ],
     on={
+        PropertySetUp: _set_up,
+        BusinessDateRolled: _rolled,
         RoomAdded: _room_added,
         RoomStatusSet: _status_set,
         CleaningPlanned: _cleaning_planned,

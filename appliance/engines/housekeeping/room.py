@@ -24,14 +24,14 @@ def _load(facts: Facts, command: SetRoomStatus | PlanCleaning, _context: Context
     plan = None
     if isinstance(command, PlanCleaning):
         plan = facts.row(
-            "SELECT day FROM housekeeping_cleaning WHERE room_id = ? AND stay_id = ?",
+            "SELECT day, why FROM housekeeping_cleaning WHERE room_id = ? AND stay_id = ?",
             (command.room_id, command.stay_id),
         )
     return rules.RoomNow(
         status=RoomStatus(row[0]),
         reason=row[1],
         planned=None if plan is None else date.fromisoformat(plan[0]),
-        listed=plan is not None,
+        why=None if plan is None else plan[1],
     )
 
 

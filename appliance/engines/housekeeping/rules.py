@@ -27,7 +27,7 @@ class RoomNow:
     status: RoomStatus | None
     reason: str = ""
     planned: date | None = None  # for the stay that is asked about
-    listed: bool = False  # whether that stay is on this room's list
+    why: str | None = None  # None: that stay is not on this room's list
 
 
 def set_room_status(state: RoomNow, command: SetRoomStatus, _context: Context) -> Decision:
@@ -60,8 +60,8 @@ def plan_cleaning(state: RoomNow, command: PlanCleaning, _context: Context) -> D
     """The list changes only where it says something new."""
     if state.status is None:
         return No(refusal=Refusal.UNKNOWN_ROOM, detail={"room_id": command.room_id})
-    same = state.planned == command.on if state.listed else command.on is None
-    if same:
+    told = (state.planned, state.why)
+    if told == (command.on, command.why if command.on is not None else None):
         return []
     return [
         CleaningPlanned(

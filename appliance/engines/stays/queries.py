@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from appliance.engines.housekeeping.messages import RoomStatus
+from appliance.engines.pricing.messages import quote as at_rate
 from appliance.engines.stays.messages import Fee, Night, StayState
 from appliance.kernel.reader import Reader
 from appliance.kernel.sealed import Sealed
@@ -259,6 +260,19 @@ async def notes(reader: Reader, stay_id: str) -> list[NoteLine]:
         NoteLine(text=_sealed(subject, box, place), at_ms=at_ms, by=by)
         for subject, box, place, at_ms, by in rows
     ]
+
+
+async def quote(
+    reader: Reader, room_type_id: str, arrival: date, departure: date
+) -> tuple[Night, ...] | None:
+    """The nights of a sale or an extension at the type's rate; None for an unknown type.
+
+    Raises ValueError, a sentence, for dates that make no stay.
+    """
+    row = await reader.row(
+        "SELECT rate_minor, currency FROM stays_room_type WHERE room_type_id = ?", (room_type_id,)
+    )
+    return None if row is None else at_rate(room_type_id, row[0], row[1], arrival, departure)
 
 
 async def conflicts(
