@@ -5,6 +5,7 @@ It lies beside the floors because rooms may not know the web above them, and the
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any, NewType, Protocol
 
@@ -98,8 +99,18 @@ class Asked(Protocol):
         """The named parts of the composition root (`appliance.web.context.Ports`)."""
         ...
 
-    async def ask(self, command: Command, command_id: str) -> messages.Answer:
+    async def ask(
+        self, command: Command, command_id: str, approved_by: str | None = None
+    ) -> messages.Answer:
         """Carry a command out at most once; it is on disk when the answer arrives."""
+        ...
+
+    async def business_date(self) -> date | None:
+        """The hotel's date; None before the property is set up."""
+        ...
+
+    async def once(self, key: str, load: Callable[[], Awaitable[Any]]) -> Any:
+        """Load something once for all fields of this request."""
         ...
 
     def say(self, answer: messages.Answer) -> str:
@@ -134,11 +145,21 @@ class Answer:
     position: int | None
 
 
-async def answer(info: Info, command: Command, command_id: str) -> Answer:
+async def answer(
+    info: Info, command: Command, command_id: str, approved_by: str | None = None
+) -> Answer:
     """Ask a command for a mutation and say what came of it."""
     asked = info.context
     asked.signed_in()
-    return told(asked, await asked.ask(command, command_id))
+    return told(asked, await asked.ask(command, command_id, approved_by))
+
+
+GUEST_ROLES = frozenset({messages.Role.GUEST, messages.Role.RESIDENT})
+
+
+def own_stay(who: Who) -> str | None:
+    """The stay of a guest who asks; None for staff, who may ask for any."""
+    return who.actor.removeprefix("stay:") if who.role in GUEST_ROLES else None
 
 
 def told(asked: Asked, said: messages.Answer) -> Answer:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
-from appliance.asked import Asked, NeedsSignInError, NotForYouError
+from appliance.asked import GUEST_ROLES, Asked, NeedsSignInError, NotForYouError
+from appliance.engines.stays import queries as stays
 from appliance.kernel.ask import Asker
 from appliance.kernel.clock import Clock
 from appliance.kernel.deciding import Asking
@@ -18,14 +20,13 @@ from appliance.kernel.settings import WebSettings
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.telemetry import Metrics, Tracer
 from appliance.kernel.vault import Vault
+from appliance.web.news import News
 from appliance.web.texts import Texts
 
 if TYPE_CHECKING:
     from appliance.bus.words import LockState, ThermostatState
 
 __all__ = ["Asked", "Ports", "Request", "Settled"]
-
-GUESTS = frozenset({Role.GUEST, Role.RESIDENT})
 
 
 class Settled(Protocol):
@@ -44,6 +45,24 @@ class Settled(Protocol):
     @property
     def evidence(self) -> str | None:
         """What shows it."""
+        ...
+
+
+class SignedIn(Protocol):
+    """A session in use (identity's `Signed`)."""
+
+    @property
+    def session_hash(self) -> str:
+        """Which session it is."""
+        ...
+
+    @property
+    def stay_id(self) -> str | None:
+        """The stay of a guest's session."""
+        ...
+
+    def who(self, command: type[Command] | None = None) -> Who:
+        """Who asks; with a command, in the role that may ask it."""
         ...
 
 
@@ -118,22 +137,37 @@ class Ports:
     texts: Texts
     outcomes: Outcomes
     sign_in: Any  # identity's sign_in.SignIn
+    sessions: Any  # identity's sessions.Sessions
+    guest_link: Callable[[str], Awaitable[str | None]]  # a stay's one-time address, for its QR
+    approve: Callable[[Request, str, str, frozenset[Role]], Awaitable[None]]  # raises NotForYou
+    tokens: Any  # identity's tokens.Tokens
     directory: Any = None  # stays' directory of decrypted names
     locksmith: Any = None  # doors' Locksmith: derives PINs again
+    news: News = field(default_factory=News)
     devices: Devices = field(default_factory=NobodyHeard)
     standing: Callable[[], SyncStanding] = SyncStanding
     version: str = "0"
-    more: Mapping[str, Any] = field(default_factory=dict)  # a room's own port that nobody else needs
+    more: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # a room's own port that nobody else needs
 
 
 class Request:
     """One request's context: the `Asked` of GraphQL resolvers and of pages."""
 
     def __init__(
-        self, ports: Ports, *, who: Who | None, language: str = "en", trace: str | None = None
+        self,
+        ports: Ports,
+        *,
+        signed: SignedIn | None,
+        language: str = "en",
+        trace: str | None = None,
+        address: str = "",
     ) -> None:
         self.ports = ports
-        self.who = who
+        self.signed = signed
+        self.who = None if signed is None else signed.who()
+        self.address = address
         self.language = language
         self.trace = trace
         self.kept: dict[str, Any] = {}  # what fields of one request share
@@ -153,13 +187,18 @@ class Request:
         """The time."""
         return self.ports.clock
 
-    async def ask(self, command: Command, command_id: str) -> Answer:
+    async def ask(
+        self, command: Command, command_id: str, approved_by: str | None = None
+    ) -> Answer:
         """Carry a command out at most once; it is on disk when the answer arrives."""
-        who = self.signed_in()
+        self.signed_in()
+        assert self.signed is not None, "signed in was said above"
+        # Whoever has several roles asks in the one that may.
+        who = self.signed.who(type(command))
+        if approved_by is not None:
+            who = replace(who, approved_by=approved_by)
         with self.ports.tracer.span(f"ask {command.name}", self.trace) as span:
-            asking = Asking(
-                command=command, command_id=command_id, who=who, trace=span.traceparent
-            )
+            asking = Asking(command=command, command_id=command_id, who=who, trace=span.traceparent)
             answer = await self.ports.asker.ask(asking)
             span.note(outcome="done" if isinstance(answer, Done) else answer.code)
         return answer
@@ -181,9 +220,18 @@ class Request:
     def staff(self) -> Who:
         """The member of the staff who asks."""
         who = self.signed_in()
-        if who.role in GUESTS:
+        if who.role in GUEST_ROLES:
             raise NotForYouError
         return who
+
+    async def business_date(self) -> date | None:
+        """The hotel's date; None before the property is set up."""
+
+        async def load() -> date | None:
+            return await stays.business_date(self.reader)
+
+        day: date | None = await self.once("business_date", load)
+        return day
 
     async def once(self, key: str, load: Callable[[], Awaitable[Any]]) -> Any:
         """Load something once for all fields of this request."""

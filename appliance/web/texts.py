@@ -14,7 +14,9 @@ from appliance.kernel.messages import Answer, Done
 LANGUAGES = ("en", "de")
 # A browser sends five languages; a header of a hundred is an attack on our patience.
 WISHES_MAX = 20
-_WISH = re.compile(r"\s*([a-zA-Z]{1,8}(?:-[a-zA-Z0-9]{1,8})*|\*)\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?")
+_WISH = re.compile(
+    r"\s*([a-zA-Z]{1,8}(?:-[a-zA-Z0-9]{1,8})*|\*)\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?"
+)
 
 
 class Texts:
