@@ -34,7 +34,7 @@ class Mutation:
     async def set_room_climate(
         self,
         info: Info,
-        id: str,  # noqa: A002
+        id: str,
         room_id: strawberry.ID,
         set_point_c10: int,
         eco: bool = False,  # noqa: FBT001, FBT002 - GraphQL's arguments all have names

@@ -103,7 +103,7 @@ class Query:
     """Questions of doors."""
 
     @strawberry.field
-    async def opening(self, info: Info, id: strawberry.ID) -> Opening | None:  # noqa: A002
+    async def opening(self, info: Info, id: strawberry.ID) -> Opening | None:
         """One press: the desk's, or the asker's own."""
         return await _theirs(info.context, str(id))
 
@@ -136,7 +136,7 @@ class Mutation:
     async def cut_key(
         self,
         info: Info,
-        id: str,  # noqa: A002
+        id: str,
         stay_id: strawberry.ID,
         reason: str = "first",
     ) -> Answer:
@@ -185,7 +185,7 @@ class Mutation:
     async def open_door(
         self,
         info: Info,
-        id: str,  # noqa: A002
+        id: str,
         stay_id: strawberry.ID | None = None,
         door_id: strawberry.ID | None = None,
     ) -> Opening:
@@ -214,7 +214,7 @@ class Subscription:
     async def opening(
         self,
         info: Info,
-        id: strawberry.ID,  # noqa: A002
+        id: strawberry.ID,
     ) -> AsyncGenerator[Opening, None]:
         """A press as it stands, and again when its end is known."""
         asked = info.context

@@ -16,7 +16,7 @@ from appliance.engines.doors.messages import (
 )
 from appliance.kernel.messages import Event
 
-# Openings kept after their end, so that a late word is answered ALREADY_SETTLED: an hour of a lift.
+# Openings kept at least after their end, so that a late word is answered ALREADY_SETTLED.
 SETTLED_KEPT = 64
 # Openings whose end is not known. A lock that is away for a month has fewer.
 OPEN_KEPT_MAX = 512
@@ -161,6 +161,9 @@ def _openings(state: DoorState, opening: Opening) -> Mapping[str, Opening]:
     openings = dict(state.openings)
     openings.pop(opening.opening_id, None)
     openings[opening.opening_id] = opening
+    if len(openings) <= 2 * SETTLED_KEPT:
+        # A press is on somebody's path to a bed: clearing up waits until it is worth it.
+        return MappingProxyType(openings)
     for final, most in ((True, SETTLED_KEPT), (False, OPEN_KEPT_MAX)):
         alike = [key for key, one in openings.items() if one.final is final]
         for too_old in alike[:-most]:

@@ -49,10 +49,10 @@ CTI_BYTES: Final = 8
 def cut_key(scene: DoorScene, command: CutKey, context: Context) -> Decision:
     """A key for a holder at a door, and the end of those it replaces."""
     door = scene.door
+    if (refusal := _unfit(scene, command)) is not None:
+        return refusal
     if door is None:
         return Refusal.UNKNOWN_DOOR
-    if (refusal := _unfit(scene, command, door)) is not None:
-        return refusal
     window_of_key = _window(scene, command, context)
     if window_of_key is None:
         return Refusal.BAD_WINDOW
@@ -224,15 +224,15 @@ def fold_lock(state: LockLog | None, events: Iterable[Event]) -> LockLog:
     return LockLog(last=last, missing=frozenset(sorted(missing)[-MISSING_MAX:]))
 
 
-def _unfit(scene: DoorScene, command: CutKey, door: Door) -> Refusal | None:
-    holder = scene.holder
+def _unfit(scene: DoorScene, command: CutKey) -> Refusal | None:
+    holder, door = scene.holder, scene.door
     if holder is None:
         return Refusal.UNKNOWN_HOLDER
     match command.holder_kind:
         case HolderKind.STAY:
             if holder.state != "in_house":
                 return Refusal.HOLDER_NOT_IN_HOUSE
-            if not door.shared and door.room_id != holder.room_id:
+            if door is not None and not door.shared and door.room_id != holder.room_id:
                 return Refusal.HOLDER_NOT_IN_ROOM
         case HolderKind.STAFF:
             if holder.state != "active":

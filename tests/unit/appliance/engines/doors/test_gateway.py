@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.bus.words import LockRefusal, Outcome
+from appliance.bus.words import DeviceAnswer, LockRefusal, Outcome
 from appliance.engines.doors.messages import HolderKind, KeyReason
 from appliance.engines.doors.queries import KeyView, keys_of
 from support import news
 from support.doors_house import DoorsHouse, open_doors_house
+from twin.core import Reply
 from twin.faults import Fault, Trouble
 
 
@@ -25,6 +26,11 @@ async def house(tmp_path: Path) -> AsyncGenerator[DoorsHouse, None]:
 def trouble(house: DoorsHouse, *faults: Fault, delay_s: float = 0.0) -> None:
     plan = house.twin.devices["lock-204"].faults
     plan.script([Trouble(faults=frozenset(faults), delay_s=delay_s)])
+
+
+def said(reply: Reply) -> DeviceAnswer:
+    assert reply.answer is not None
+    return reply.answer
 
 
 async def with_key(house: DoorsHouse) -> None:
@@ -209,12 +215,11 @@ async def test_the_previous_guest_is_refused_at_the_lock_with_the_box_off(
     await house.crash()
     device = house.twin.devices["lock-204"]
     lock, now = house.twin.lock("lock-204"), house.clock.read()
-    assert device.happened(lock.try_credential(old, now)).answer.outcome is Outcome.DONE
-    assert device.happened(lock.try_credential(new, now)).answer.outcome is Outcome.DONE
-    refused = lock.try_credential(old, now).answer
-    assert refused is not None
+    assert said(device.happened(lock.try_credential(old, now))).outcome is Outcome.DONE
+    assert said(device.happened(lock.try_credential(new, now))).outcome is Outcome.DONE
+    refused = said(lock.try_credential(old, now))
     assert refused.refusal is LockRefusal.SUPERSEDED
-    assert lock.try_pin(old_pin, now).answer.refusal is LockRefusal.SUPERSEDED
+    assert said(lock.try_pin(old_pin, now)).refusal is LockRefusal.SUPERSEDED
 
 
 async def test_a_departed_guest_is_refused_by_key_and_pin_before_anybody_new_came(
@@ -223,12 +228,12 @@ async def test_a_departed_guest_is_refused_by_key_and_pin_before_anybody_new_cam
     await with_key(house)
     key, pin = await phone_key(house, "stay-204"), await pin_of(house, "stay-204")
     lock = house.twin.lock("lock-204")
-    assert lock.try_pin(pin, house.clock.read()).answer.outcome is Outcome.DONE
+    assert said(lock.try_pin(pin, house.clock.read())).outcome is Outcome.DONE
     await house.happen(news.checked_out("stay-204", 204))
     await house.clock.advance(1)
     now = house.clock.read()
-    assert lock.try_credential(key, now).answer.refusal is LockRefusal.DENIED
-    assert lock.try_pin(pin, now).answer.refusal is LockRefusal.WRONG_PIN
+    assert said(lock.try_credential(key, now)).refusal is LockRefusal.DENIED
+    assert said(lock.try_pin(pin, now)).refusal is LockRefusal.WRONG_PIN
     assert house.desk.rows("SELECT what FROM doors_delivery ORDER BY what") == [
         ("denied",),
         ("pin_cleared",),
@@ -250,7 +255,7 @@ async def test_a_pin_finds_a_lock_that_was_away_and_survives_a_restart_of_the_bo
     await device.plug_in()
     await house.clock.advance(2)
     assert house.desk.rows("SELECT what, outcome FROM doors_delivery") == [("pin_put", "done")]
-    answer = house.twin.lock("lock-204").try_pin(pin, house.clock.read()).answer
+    answer = said(house.twin.lock("lock-204").try_pin(pin, house.clock.read()))
     assert answer.outcome is Outcome.DONE
 
 
@@ -260,11 +265,11 @@ async def test_a_lost_key_is_dead_at_once_and_the_pin_is_another(house: DoorsHou
     await house.cut("stay-204", reason=KeyReason.LOST)
     await house.clock.advance(1)
     lock, now = house.twin.lock("lock-204"), house.clock.read()
-    assert lock.try_credential(key, now).answer.refusal is LockRefusal.DENIED
+    assert said(lock.try_credential(key, now)).refusal is LockRefusal.DENIED
     fresh = await pin_of(house, "stay-204")
     assert fresh != pin
-    assert lock.try_pin(pin, now).answer.refusal is LockRefusal.WRONG_PIN
-    assert lock.try_pin(fresh, now).answer.outcome is Outcome.DONE
+    assert said(lock.try_pin(pin, now)).refusal is LockRefusal.WRONG_PIN
+    assert said(lock.try_pin(fresh, now)).outcome is Outcome.DONE
 
 
 async def test_what_is_no_event_or_no_lock_is_left_alone(house: DoorsHouse) -> None:
@@ -364,7 +369,7 @@ def check_against_the_journal(house: DoorsHouse) -> None:
         if entry["kind"] == "held" or (entry["kind"] == "bolt" and entry["to"] == "unlocked"):
             moves[entry["order_id"]] = moves.get(entry["order_id"], 0) + 1
     rows = house.desk.rows("SELECT opening_id, outcome FROM doors_opening")
-    ends = {opening_id: outcome for opening_id, outcome in rows}
+    ends = dict(rows)
     assert len(ends) == len(house.openings) == 500
     assert set(moves) <= set(ends)
     assert [opening for opening, count in moves.items() if count > 1] == [], "double moves"
