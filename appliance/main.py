@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance.bus import discovery
-from appliance.bus.client import BusSettings, open_bus
+from appliance.bus.client import BusSettings, MqttBus
 from appliance.bus.words import DeviceKind
 from appliance.counterparties import Counterparties, as_lines
 from appliance.engines.climate.gateway import ClimateGateway
@@ -79,12 +79,20 @@ class Box:
     tracer: Tracer
 
 
-OpenBus = Callable[[Clock, Nursery], Awaitable["Bus"]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """The bus and how to start it, once everybody who must hear its first message has subscribed."""
+
+    bus: Bus
+    start: Callable[[], Awaitable[None]]
+
+
+JoinBus = Callable[[Clock, Nursery], Joined]
 
 
 @asynccontextmanager
 async def open_box(
-    settings: Settings, clock: Clock, nursery: Nursery, join_bus: OpenBus
+    settings: Settings, clock: Clock, nursery: Nursery, join_bus: JoinBus
 ) -> AsyncGenerator[Box, None]:
     """Open the log, start the writer, its followers and the gateways. Waits for no network."""
     vault = open_vault(settings.keys_file, load_masters(settings.master_file, os.environ))
@@ -99,7 +107,8 @@ async def open_box(
         deciding = Deciding(log, vault, clock, ENGINES)
         asker = Asker(deciding, room=_room(settings), metrics=metrics)
         async with open_reader(settings.log_file) as reader:
-            bus = await join_bus(clock, nursery)
+            joined = join_bus(clock, nursery)
+            bus = joined.bus
             box = _build(
                 settings=settings,
                 clock=clock,
@@ -113,6 +122,7 @@ async def open_box(
             asker.start()
             nursery.deadly("log writer", asker.run())
             await _start(box)
+            await joined.start()
             try:
                 yield box
             finally:
@@ -341,15 +351,16 @@ async def status(box: Box, _fields: Any) -> dict[str, Any]:
     }
 
 
-def mqtt(settings: Settings) -> OpenBus:
+def mqtt(settings: Settings) -> JoinBus:
     """How the appliance joins the bus of its settings, as the one identity that may command."""
 
-    async def join(clock: Clock, nursery: Nursery) -> Bus:
+    def join(clock: Clock, nursery: Nursery) -> Joined:
         token = read_private(settings.data_dir / CORE_TOKEN).decode().strip()
         where = BusSettings(
             identity=CORE, token=token, host=settings.bus.host, port=settings.bus.port
         )
-        return await open_bus(where, clock=clock, nursery=nursery)
+        bus = MqttBus(where, clock=clock, nursery=nursery)
+        return Joined(bus=bus, start=bus.start)
 
     return join
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.figures import Figure, table, write_json
 
-PARTS = ("bench_ask", "bench_house")
+PARTS = ("bench_ask", "bench_house", "bench_bus")
 
 
 def main() -> int:
