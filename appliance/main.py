@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ class Joined:
     """The bus and how to start it, once everybody who must hear its first message has subscribed."""
 
     bus: Bus
-    start: Callable[[], Awaitable[None]]
+    start: Callable[[], None] = lambda: None
 
 
 JoinBus = Callable[[Clock, Nursery], Joined]
@@ -122,7 +122,7 @@ async def open_box(
             asker.start()
             nursery.deadly("log writer", asker.run())
             await _start(box)
-            await joined.start()
+            joined.start()
             try:
                 yield box
             finally:
