@@ -33,6 +33,10 @@ OWN_PIECES: dict[str, dict[str, str]] = {
         "gateway.py": "the one place where a committed wish leaves for a thermostat",
         "telemetry.py": "measurements, in a file that may be shed",
     },
+    "identity": {
+        "pins.py": "hashes on threads, so that no guess holds the event loop up",
+        "tokens.py": "draws the random tokens that only their owner keeps",
+    },
 }
 IMPURE = {
     "aiohttp",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from appliance.kernel.messages import Admission, Command, Event, Role, asked, fact
+from appliance.kernel.messages import Admission, Command, Event, Role, Trust, asked, fact
 from appliance.kernel.sealed import Sealed
 
 HEADS = frozenset({Role.MANAGER, Role.ADMIN, Role.INSTALLER, Role.SERVICE})
@@ -35,6 +35,11 @@ class Refusal(StrEnum):
     NO_SHIFT = "no_shift"
     UNACKNOWLEDGED = "unacknowledged"  # open unknowns must be acknowledged at hand-over
     REUSED_REFRESH = "reused_refresh"
+    STILL_ACTIVE = "still_active"  # who works here cannot be forgotten
+    NOT_YOURS = "not_yours"  # another person's shift
+    BAD_PIN = "bad_pin"  # no argon2id hash of a PIN that is allowed
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
 
 
 @asked
@@ -89,6 +94,7 @@ class OpenSession(Command):
     surface: str
     terminal: str | None
     expires_at_s: int
+    trust: Trust = Trust.PROVEN
 
 
 @asked
@@ -204,6 +210,7 @@ class SessionOpened(Event):
     surface: str
     terminal: str | None
     expires_at_s: int
+    trust: Trust = Trust.PROVEN
 
 
 @fact

@@ -42,9 +42,11 @@ class Mutation:
     """Acts on the live rules."""
 
     @strawberry.mutation
-    async def change_setting(self, info: Info, id: str, key: str, value: JSON) -> Answer:  # noqa: A002
+    async def change_setting(self, info: Info, id: str, key: str, value: JSON) -> Answer:
         """Put a value in force for the property, or null for the default."""
         # What is neither text, number nor switch has no key to fit: it is said as a wrong type.
-        plain = value if value is None or isinstance(value, str | int | bool) else str(value)[:80]
-        command = ChangeSetting(key=key, scope=Scope.PROPERTY, value=plain)
+        given: object = value
+        if given is not None and not isinstance(given, str | int | bool):
+            given = str(given)[:80]
+        command = ChangeSetting(key=key, scope=Scope.PROPERTY, value=given)
         return await answer(info, command, id)
