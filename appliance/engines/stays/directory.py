@@ -6,7 +6,6 @@ guest file in the clear is not wanted. What is held is who the desk may meet the
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -97,7 +96,7 @@ class Directory:
                 arrival=date.fromisoformat(arrival),
                 sealed=tuple(guests[stay_id]),
             )
-        await asyncio.to_thread(self._open_all)
+        self._open_all()
 
     def notice(self, facts: Sequence[Recorded]) -> None:
         """Called with every batch after its commit."""
