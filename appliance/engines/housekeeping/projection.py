@@ -13,6 +13,7 @@ from appliance.engines.stays.messages import (
     CheckedIn,
     CheckedOut,
     CheckInUndone,
+    DepartedElsewhere,
     NoShowMarked,
     RoomAssigned,
     RoomMoved,
@@ -114,7 +115,9 @@ def _undone(db: Connection, event: CheckInUndone, _recorded: Recorded) -> None:
 
 
 def _given_back(
-    db: Connection, event: RoomUnassigned | StayCancelled | NoShowMarked, _recorded: Recorded
+    db: Connection,
+    event: RoomUnassigned | StayCancelled | NoShowMarked | DepartedElsewhere,
+    _recorded: Recorded,
 ) -> None:
     _not_awaited(db, event.stay_id)
 
@@ -165,6 +168,7 @@ PROJECTION = Projection(
         RoomMoved: _moved,
         CheckedOut: _checked_out,
         CheckInUndone: _undone,
+        DepartedElsewhere: _given_back,
         StayCancelled: _given_back,
         NoShowMarked: _given_back,
     },

@@ -10,6 +10,7 @@ from appliance.engines.stays.messages import (
     CheckedIn,
     CheckedOut,
     CheckInUndone,
+    DepartedElsewhere,
     DepartureChanged,
     NoShowMarked,
     RoomAssigned,
@@ -75,6 +76,17 @@ def _checked_out(facts: Facts, event: CheckedOut, _recorded: Recorded) -> Sequen
     ]
 
 
+def _left_unseen(facts: Facts, event: DepartedElsewhere, _recorded: Recorded) -> Sequence[Command]:
+    """A room the box had given was slept in all the same; one of mere history was not ours."""
+    commands: list[Command] = []
+    for (room_id,) in facts.rows(
+        "SELECT room_id FROM housekeeping_cleaning WHERE stay_id = ?", (event.stay_id,)
+    ):
+        commands += _dirty(facts, room_id, "departure")
+        commands.append(_plan(room_id, event.stay_id, event.business_date, "departure"))
+    return commands
+
+
 def _undone(facts: Facts, event: CheckInUndone, _recorded: Recorded) -> Sequence[Command]:
     return _off_the_list(facts, event.stay_id, "undone")
 
@@ -92,6 +104,7 @@ INLINE = [
     InlineReaction(event=RoomMoved, react=_moved),
     InlineReaction(event=DepartureChanged, react=_departure_changed),
     InlineReaction(event=CheckedOut, react=_checked_out),
+    InlineReaction(event=DepartedElsewhere, react=_left_unseen),
     InlineReaction(event=CheckInUndone, react=_undone),
     InlineReaction(event=StayCancelled, react=_given_back),
     InlineReaction(event=NoShowMarked, react=_given_back),

@@ -21,6 +21,7 @@ from appliance.engines.stays.messages import (
     CheckOut,
     MoveRoom,
     RunNightAudit,
+    StayState,
     UndoCheckIn,
 )
 from appliance.kernel.messages import Role, Who
@@ -193,3 +194,12 @@ def test_the_day_of_the_list_rolls_with_the_hotels_day(hotel: Hotel) -> None:
     assert hotel.rows("SELECT business_date FROM housekeeping_business_date") == [(str(day(0)),)]
     hotel.done(RunNightAudit(closing=day(0)))
     assert hotel.rows("SELECT business_date FROM housekeeping_business_date") == [(str(day(1)),)]
+
+
+def test_a_guest_who_came_and_left_unseen_leaves_a_dirty_room(hotel: Hotel) -> None:
+    hotel.learn(room_id="r101")
+    hotel.learn(upstream_version="2", room_id="r101", state=StayState.DEPARTED)
+    assert status_of(hotel, "r101") == RoomStatus.DIRTY
+    assert hotel.rows("SELECT count(*) FROM housekeeping_arrival") == [(0,)]
+    hotel.learn("up-2", room_id="r102", state=StayState.DEPARTED)
+    assert status_of(hotel, "r102") == RoomStatus.CLEAN
