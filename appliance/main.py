@@ -19,7 +19,8 @@ from appliance.bus import discovery
 from appliance.bus.client import BusSettings, MqttBus
 from appliance.bus.words import DeviceKind
 from appliance.counterparties import Counterparties, as_lines
-from appliance.engines.climate.gateway import ClimateGateway
+from appliance.engines.climate.gateway import Gateway as ClimateGateway
+from appliance.engines.climate.telemetry import Telemetry
 from appliance.engines.doors.credentials import Locksmith
 from appliance.engines.doors.gateway import Gateway
 from appliance.engines.identity.messages import PersonForgotten
@@ -71,6 +72,7 @@ class Box:
     bus: Bus
     doors: Gateway
     climate: ClimateGateway
+    telemetry: Telemetry
     locksmith: Locksmith
     directory: Directory
     health: Health
@@ -130,6 +132,7 @@ async def open_box(
                 await box.doors.close()
                 await bus.close()
                 await nursery.close()
+                await box.telemetry.close()
                 await asker.stop()
     finally:
         db.close()
@@ -149,6 +152,7 @@ def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
 ) -> Box:
     locksmith = Locksmith(vault=vault, issuer=issuer_key(vault))
     health = Health()
+    telemetry = Telemetry(settings.telemetry_file, clock)
     followers = Followers(asker, reader)
     followers.enrol(ENGINES)
     box = Box(
@@ -168,7 +172,15 @@ def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
             nursery=nursery,
             locksmith=locksmith,
         ),
-        climate=ClimateGateway(bus=bus, asker=asker, reader=reader, clock=clock, nursery=nursery),
+        climate=ClimateGateway(
+            bus=bus,
+            asker=asker,
+            reader=reader,
+            clock=clock,
+            nursery=nursery,
+            telemetry=telemetry,
+        ),
+        telemetry=telemetry,
         locksmith=locksmith,
         directory=Directory(reader=reader, vault=vault),
         health=health,
@@ -190,6 +202,7 @@ async def _start(box: Box) -> None:
     await box.followers.start(box.nursery)
     await box.doors.start()
     await box.climate.start()
+    box.nursery.mortal("measurements", box.telemetry.run())
     await _announce(box)
     box.health.register("log", functools.partial(_log_vital, box))
     box.health.register("bus", functools.partial(_bus_vital, box))
