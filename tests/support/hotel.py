@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from appliance.engines.inventory.messages import AddBuilding, AddRoom, AddRoomTy
 from appliance.engines.inventory.room import ENGINE as INVENTORY
 from appliance.engines.stays.messages import Guest, LearnBooking, Night, SellWalkIn, StayState
 from appliance.engines.stays.room import ENGINE as STAYS
+from appliance.kernel.engine import Engine
 from appliance.kernel.messages import Command, Who
 from support.desk import CLERK, MANAGER, SYNC, Desk
 
@@ -42,8 +44,15 @@ def priced(start: date, end: date, amount_minor: int = 10_000) -> tuple[Night, .
 class Hotel(Desk):
     """A desk with rooms 101 to 103 (double) and 201 (suite)."""
 
-    def __init__(self, folder: Path, *, doubles: int = 3, allotment: int = 2) -> None:
-        super().__init__(folder, ENGINES)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        doubles: int = 3,
+        allotment: int = 2,
+        more: Sequence[Engine] = (),
+    ) -> None:
+        super().__init__(folder, [*ENGINES, *more])
         commands: list[Command] = [
             SetUpProperty(
                 account_id="acc",

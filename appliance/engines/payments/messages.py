@@ -14,7 +14,11 @@ BOX = frozenset({Role.SERVICE})
 
 
 class IntentState(StrEnum):
-    """Where a deferred charge is; the desk says "pending" for all but the last four."""
+    """Where a deferred charge is; "paid" is said of SUCCEEDED alone.
+
+    SUCCEEDED, DECLINED and EXPIRED are final. REQUIRES_ACTION waits for the guest and keeps no
+    other deposit away; MANUAL may have moved money, so it does.
+    """
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -38,6 +42,8 @@ class Refusal(StrEnum):
     ALREADY_FINAL = "already_final"
     DEPOSIT_EXISTS = "deposit_exists"
     NOTHING_DUE = "nothing_due"
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
 
 
 @asked

@@ -52,13 +52,6 @@ _ALL: Final = (
         "Highest temperature a guest may ask for, in tenths of a degree Celsius.",
     ),
     _number(
-        "climate.eco_c10",
-        180,
-        50,
-        300,
-        "Temperature of an empty room after check-out, in tenths of a degree Celsius.",
-    ),
-    _number(
         "payments.deposit_minor_max",
         100_000,
         1,
