@@ -89,6 +89,10 @@ class WebSettings(_Section):
     allowed_hosts: tuple[str, ...] = Field(
         description="The names a browser may call the box by; a request for another is refused.",
     )
+    desk_networks: tuple[str, ...] = Field(
+        description="The networks of the front desk (CIDR): they see staff names and the health "
+        "page, and are not slowed down.",
+    )
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 from collections import OrderedDict
@@ -11,11 +12,12 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance.kernel.clock import Clock, within
+from appliance.kernel.clock import Clock
 
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 # 64 KiB: a hundred times the largest form or GraphQL request of ours.
 BODY_BYTES_MAX: Final = 65_536
@@ -103,35 +105,44 @@ class Networks:
 LOOPBACK: Final = Networks(["127.0.0.0/8", "::1/128"])
 
 
-def guard(
-    *, clock: Clock, allowed_hosts: Iterable[str], desk: Networks, rates: Rates, secure: bool
-) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+class Guard:
     """The outermost middleware: name, rate and time of a request, and the headers of its answer."""
-    names = frozenset(name.lower() for name in allowed_hosts)
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await _answered(request, handler)
-        if not response.prepared:
-            for name, value in SECURITY_HEADERS.items():
-                response.headers.setdefault(name, value)
-            response.headers.setdefault("Cache-Control", "no-store")
-            if secure:
-                response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
-        return response
+    def __init__(
+        self, rates: Rates, desk: Networks, allowed_hosts: Iterable[str], *, secure: bool
+    ) -> None:
+        self._rates = rates
+        self._desk = desk
+        self._names = frozenset(name.lower() for name in allowed_hosts)
+        self._secure = secure
+        self.request_s_max = REQUEST_S_MAX
 
-    async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if host_name(request) not in names:
+    def middleware(self) -> Middleware:
+        """What aiohttp calls."""
+
+        @web.middleware
+        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = self._unwelcome(request) or await self._answered(request, handler)
+            if not response.prepared:
+                self._finish(response)
+            return response
+
+        return guarded
+
+    def _unwelcome(self, request: web.Request) -> web.StreamResponse | None:
+        if host_name(request) not in self._names:
             return refusal(421, "This box is not called that. Use the address on the card.")
-        address = request.remote or ""
-        if not desk.hold(address):
-            wait_s = rates.wait_s(address)
-            if wait_s > 0.0:
-                return too_many(wait_s)
+        if self._desk.hold(request.remote):
+            return None
+        wait_s = self._rates.wait_s(request.remote or "")
+        return too_many(wait_s) if wait_s > 0.0 else None
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        live = request.path == LIVE_PATH and _is_socket(request)
         try:
-            if request.path == LIVE_PATH and _is_socket(request):
+            # Sockets live in real time, so their deadlines do.
+            async with asyncio.timeout(None if live else self.request_s_max):
                 return await handler(request)
-            return await within(clock, REQUEST_S_MAX, handler(request))
         except TimeoutError:
             return refusal(503, "This took too long. Please try again.")
         except web.HTTPException as answer:
@@ -143,7 +154,12 @@ def guard(
             logger.exception("a request to %s broke: %s", request.path, type(error).__name__)
             return refusal(500, "Something broke here. Please ask the front desk.")
 
-    return middleware
+    def _finish(self, response: web.StreamResponse) -> None:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Cache-Control", "no-store")
+        if self._secure:
+            response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
 
 
 LIVE_PATH: Final = "/graphql"

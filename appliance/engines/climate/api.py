@@ -6,11 +6,21 @@ from typing import Any
 
 import strawberry
 
-from appliance.asked import Answer, Info, answer
+from appliance.asked import Answer, Asked, Info, answer
 from appliance.bus.words import DeviceKind
 from appliance.devices import Device, seen
 from appliance.engines.climate.messages import SetRoomClimate
-from appliance.engines.climate.projection import thermostat_of
+from appliance.engines.climate.projection import Wish, last_wish, thermostat_of
+
+
+async def load_thermostat_id(asked: Asked, room_id: str) -> str | None:
+    """The thermostat of a room, for the guest's page."""
+    return await thermostat_of(asked.reader, room_id)
+
+
+async def load_wish(asked: Asked, room_id: str) -> Wish | None:
+    """What was last wished for a room, for the guest's page."""
+    return await last_wish(asked.reader, room_id)
 
 
 @strawberry.type

@@ -6,7 +6,7 @@ import asyncio
 
 import strawberry
 
-from appliance.asked import Answer, Info, answer, told
+from appliance.asked import Answer, Asked, Info, answer, told
 from appliance.engines.identity import projection
 from appliance.engines.identity.messages import (
     AddStaff,
@@ -33,6 +33,11 @@ class Me:
     terminal: str | None
     shift: str | None
     stay_id: strawberry.ID | None
+
+
+async def load_staff(asked: Asked) -> list[projection.StaffRow]:
+    """Who may sign in at a terminal."""
+    return await projection.staff(asked.reader, asked.vault)
 
 
 @strawberry.type

@@ -104,6 +104,10 @@ class Sessions:
             return None
         return await self._of(tokens.hash_of(token))
 
+    async def of_session(self, session_hash: str) -> Signed | None:
+        """Who has this session, by the hash it is kept under (just opened, or just refreshed)."""
+        return await self._of(session_hash)
+
     async def of_access(self, token: str) -> Signed | None:
         """Who has this access token, whose session must still be open."""
         access = self._tokens.read_access(token)
