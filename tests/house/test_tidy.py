@@ -49,6 +49,7 @@ OWNERS = {
     "appliance/kernel/clock.py",
     "appliance/kernel/kerneltime.py",
     "appliance/kernel/tasks.py",
+    "ui-kiosk/kiosk/clock.py",
 }
 
 TEXTS = [path for path in tracked() if "requirements" not in path.parts]

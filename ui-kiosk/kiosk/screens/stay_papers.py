@@ -1,0 +1,92 @@
+"""Acts on a stay's money, notes, requests and conflicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kiosk import queries, say
+from kiosk.desk import Outcome
+from kiosk.screens.choose import Choose
+from kiosk.screens.form import Field, Form
+from kiosk.screens.requests import REQUEST_TYPES
+from kiosk.screens.stay_moves import StayActs
+
+
+class PaperActs(StayActs):
+    """Deposit, cash, slip, charge, note, request, conflict."""
+
+    def _due(self) -> str:
+        balance = self.stay.balance if self.stay else None
+        if balance is None or balance.due_minor <= 0:
+            return ""
+        return say.money(balance.due_minor, balance.currency).split()[0]
+
+    def action_deposit(self) -> None:
+        """From the card saved at the provider; pending until it confirms."""
+        field = Field(name="amountMinor", label="Amount", kind="money", value=self._due())
+        title = "Deposit from the saved card (pending until confirmed)"
+        self.act(self.fill(title, queries.TAKE_DEPOSIT, [field]))
+
+    def action_cash(self) -> None:
+        """Cash counts for the shift."""
+        field = Field(name="amountMinor", label="Cash received", kind="money", value=self._due())
+        self.act(self.fill("Cash", queries.RECORD_CASH, [field]))
+
+    def action_slip(self) -> None:
+        """What the standalone card terminal printed."""
+        fields = [
+            Field(name="amountMinor", label="Amount", kind="money", value=self._due()),
+            Field(name="slipNumber", label="Slip number"),
+        ]
+        self.act(self.fill("Card terminal slip", queries.RECORD_SLIP, fields))
+
+    def action_charge(self) -> None:
+        """Something to pay for."""
+        fields = [
+            Field(name="text", label="What for"),
+            Field(name="amountMinor", label="Amount", kind="money"),
+        ]
+        self.act(self.fill("Charge", queries.POST_CHARGE, fields))
+
+    def action_note(self) -> None:
+        """A line for the next shift."""
+        self.act(self.fill("Note", queries.ADD_NOTE, [Field(name="text", label="Note")]))
+
+    def action_request(self) -> None:
+        """What the guest asks for."""
+        self.act(self._request())
+
+    async def _request(self) -> None:
+        kind = await self.app.push_screen_wait(Choose("A request: what for?", REQUEST_TYPES))
+        if kind is None:
+            return
+
+        async def submit(values: dict[str, Any]) -> Outcome:
+            given = {"type": kind, "stayId": self.stay_id, "roomId": None, **values}
+            return await self.desk.perform(queries.MAKE_REQUEST, **given)
+
+        fields = [Field(name="text", label="Words")]
+        form = Form("Request", fields, submit, desk=self.desk, intro=self.guest())
+        outcome = await self.app.push_screen_wait(form)
+        if outcome is not None:
+            self.tell(outcome)
+
+    def action_conflict(self) -> None:
+        """Take one of two versions."""
+        self.act(self._conflict())
+
+    async def _conflict(self) -> None:
+        still = [each for each in self.stay.conflicts if each.open] if self.stay else []
+        if not still:
+            self.say("This stay has no open conflict.")
+            return
+        first = still[0]
+        sides = [
+            ("box", f"Box:      {first.box_says}"),
+            ("upstream", f"Bookings: {first.upstream_says}"),
+        ]
+        title = f"{first.what.replace('_', ' ')}: which is right?"
+        taken = await self.app.push_screen_wait(Choose(title, sides))
+        if taken is not None:
+            given = {"conflictId": first.id, "takeUpstream": taken == "upstream"}
+            await self.do(queries.SETTLE_CONFLICT, **given)

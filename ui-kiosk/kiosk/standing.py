@@ -1,0 +1,85 @@
+"""The banner and the status line: what is known of the world, with its age (law 7)."""
+
+from __future__ import annotations
+
+from kiosk import say
+from kiosk.desk import Desk
+from kiosk.words import Vital
+
+WIDTH = 80
+# The most worrying first, since a narrow line is cut at its end.
+ORDER = ("quarantined", "down", "late", "unknown", "ok")
+# Before 2001 in milliseconds: smaller numbers are spans, larger ones are moments.
+MOMENT_MS_MIN = 1_000_000_000_000
+
+
+def banner(desk: Desk) -> str:
+    """One line for what is wrong now; empty when nothing is."""
+    reach, standing, parts = desk.client.reach, desk.standing, []
+    if not reach.reachable and reach.since_ms is not None:
+        since = say.moment(desk.at_ms(reach.since_ms), desk.tz)
+        parts.append(f"BOX UNREACHABLE since {since} - showing what was last known")
+    elif standing is not None and standing.health.line_down_since_ms is not None:
+        since = say.moment(standing.health.line_down_since_ms, desk.tz)
+        parts.append(f"LINE DOWN since {since} - doors, desk, keys work; cards: terminal slip")
+    if standing is not None and not standing.house.clock_sure:
+        parts.append("CLOCK UNSURE")
+    return say.clip(" | ".join(parts), WIDTH)
+
+
+def status(desk: Desk) -> str:
+    """Each counterparty's last confirmed exchange, the queue, what has stopped. Never a dot."""
+    if desk.standing is None:
+        return "Nothing was heard from the box yet"
+    vitals = sorted(desk.standing.health.vitals, key=_worry)
+    now_ms = desk.now_ms()
+    stopped = [vital.name for vital in vitals if vital.state == "quarantined"]
+    queued = sum(vital.queued for vital in vitals)
+    parts = [f"STOPPED: {', '.join(stopped)}"] if stopped else []
+    oldest = min((o for v in vitals if (o := _since(v, now_ms)) is not None), default=None)
+    parts.append(
+        f"queue {queued}, oldest {say.age(now_ms - oldest)}"
+        if queued and oldest is not None
+        else f"queue {queued}"
+    )
+    parts += [_one(vital, now_ms) for vital in vitals if vital.state != "quarantined"]
+    line = ""
+    for number, part in enumerate(parts):
+        longer = f"{line} · {part}" if line else part
+        room = WIDTH - (0 if number == len(parts) - 1 else len(" · +99 (v)"))
+        if len(longer) > room:
+            return say.clip(f"{line} · +{len(parts) - number} (v)", WIDTH)
+        line = longer
+    return line
+
+
+def one_line(vital: Vital, now_ms: int) -> tuple[str, str, str, str]:
+    """A row of the health screen: name, state, last confirmed, waiting."""
+    waiting = "-"
+    if vital.queued:
+        since = _since(vital, now_ms)
+        waiting = str(vital.queued)
+        waiting += f", oldest {say.age(now_ms - since)}" if since is not None else ""
+    return vital.name, vital.state.upper(), _confirmed(vital, now_ms), waiting
+
+
+def _worry(vital: Vital) -> tuple[int, str]:
+    place = ORDER.index(vital.state) if vital.state in ORDER else 0
+    return place, vital.name
+
+
+def _since(vital: Vital, now_ms: int) -> int | None:
+    if vital.oldest_ms is None:
+        return None
+    return vital.oldest_ms if vital.oldest_ms >= MOMENT_MS_MIN else now_ms - vital.oldest_ms
+
+
+def _confirmed(vital: Vital, now_ms: int) -> str:
+    if vital.last_confirmed_ms is None:
+        return "never"
+    return f"{say.age(now_ms - vital.last_confirmed_ms)} ago"
+
+
+def _one(vital: Vital, now_ms: int) -> str:
+    word = f" {vital.state.upper()}" if vital.state in {"down", "late"} else ""
+    return f"{vital.name}{word} {_confirmed(vital, now_ms)}"

@@ -1,0 +1,310 @@
+"""What the box says, as far as the kiosk shows it; camel case on the wire, snake case here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One answer or a part of it. Fields that a query did not ask for keep their default."""
+
+
+class StaffName(Word, frozen=True):
+    """A line of the sign-in list."""
+
+    person: str
+    name: str
+
+
+class SignedIn(Word, frozen=True, rename=None):
+    """Who is at the desk; `access` lives 15 minutes and only in memory."""
+
+    access: str
+    person: str
+    expires_s: int  # seconds from now
+    roles: list[str] = []
+    shift: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the token: this may land in a traceback."""
+        return f"SignedIn(person={self.person!r}, shift={self.shift!r})"
+
+
+class Answer(Word, frozen=True):
+    """What a command came to: done, or refused with a sentence."""
+
+    done: bool
+    engine: str | None = None
+    code: str | None = None
+    sentence: str = ""
+    result: dict[str, Any] | None = None
+
+
+class House(Word, frozen=True):
+    """The property as the box knows it; `now_ms` is the box's clock."""
+
+    title: str
+    time_zone: str
+    currency: str
+    business_date: dt.date
+    now_ms: int
+    clock_sure: bool
+    check_in_from: str = ""
+    check_out_until: str = ""
+
+
+class Vital(Word, frozen=True):
+    """One counterparty or engine, with the age of its last confirmed exchange (law 7)."""
+
+    name: str
+    state: str  # ok | late | down | quarantined | unknown
+    last_confirmed_ms: int | None = None
+    queued: int = 0
+    oldest_ms: int | None = None
+    sentence: str = ""
+
+
+class Health(Word, frozen=True):
+    """Everything the status line says."""
+
+    vitals: list[Vital] = []
+    line_down_since_ms: int | None = None
+
+
+class Me(Word, frozen=True):
+    """The person the box takes us for."""
+
+    actor: str = ""
+    name: str = ""
+    roles: list[str] = []
+    terminal: str | None = None
+    shift: str | None = None
+
+
+class Standing(Word, frozen=True):
+    """House, health and me in one answer: asked every few seconds."""
+
+    house: House
+    health: Health
+    me: Me | None = None
+
+
+class GuestName(Word, frozen=True):
+    """A person of a stay."""
+
+    given: str
+    family: str
+
+
+class Night(Word, frozen=True):
+    """One night and its price."""
+
+    date: dt.date
+    amount_minor: int
+    currency: str
+    price_source: str = ""
+
+
+class Note(Word, frozen=True):
+    """What somebody wrote about a stay."""
+
+    text: str
+    at_ms: int
+    by: str
+
+
+class FolioLine(Word, frozen=True):
+    """One line of the account."""
+
+    text: str
+    amount_minor: int
+    kind: str = ""
+
+
+class Intent(Word, frozen=True):
+    """Money that was asked for; it is never called paid before the provider confirmed it."""
+
+    id: str
+    amount_minor: int
+    currency: str
+    state: str
+    sentence: str = ""
+
+
+class Balance(Word, frozen=True):
+    """A stay's account in minor units."""
+
+    due_minor: int
+    pending_minor: int
+    currency: str
+    charges_minor: int = 0
+    paid_minor: int = 0
+    saved_card: bool = False
+    lines: list[FolioLine] = []
+    intents: list[Intent] = []
+
+
+class Key(Word, frozen=True):
+    """A key of a stay."""
+
+    id: str
+    door_id: str
+    door_title: str
+    generation: int
+    valid_from_s: int
+    valid_until_s: int
+    reason: str
+    live: bool
+    pin_at_lock: bool | None = None
+    clock_unsure: bool = False
+
+
+class Conflict(Word, frozen=True):
+    """Two masters disagree; a person decides."""
+
+    id: str
+    what: str = ""
+    stay_id: str = ""
+    box_says: str = ""
+    upstream_says: str = ""
+    at_ms: int = 0
+    open: bool = True
+
+
+class Stay(Word, frozen=True):
+    """A stay, as a line of a list or whole."""
+
+    id: str
+    code: str
+    state: str
+    arrival: dt.date
+    departure: dt.date
+    room_type_id: str
+    room_id: str | None = None
+    room_number: str | None = None
+    room_ready: bool | None = None
+    guests: list[GuestName] = []
+    adults: int = 0
+    children: int = 0
+    channel: str = ""
+    source: str | None = None
+    at_risk: bool = False
+    due: bool = False
+    nights: list[Night] = []
+    balance: Balance | None = None
+    notes: list[Note] = []
+    keys: list[Key] = []
+    conflicts: list[Conflict] = []
+    unfinished: list[str] = []
+    guest_page_url: str | None = None
+
+
+class Device(Word, frozen=True):
+    """A lock or a thermostat, with its age."""
+
+    id: str
+    online: bool | None = None
+    age_ms: int | None = None
+    battery_pct: int | None = None
+    bolt: str | None = None
+
+
+class Room(Word, frozen=True):
+    """A room on the board."""
+
+    id: str
+    number: str
+    room_type_id: str
+    status: str
+    floor: int = 0
+    occupied_by: str | None = None
+    due_in: str | None = None
+    lock: Device | None = None
+
+
+class RoomType(Word, frozen=True):
+    """What can be sold."""
+
+    id: str
+    title: str
+    sleeps: int
+    rate_minor: int
+    offline_allotment: int = 0
+
+
+class Free(Word, frozen=True):
+    """What is free of one type in a window of nights."""
+
+    room_type_id: str
+    rooms: list[Room]
+    free_count: int
+    allotment_left: int
+
+
+class Quote(Word, frozen=True):
+    """The price of a stay before it is sold."""
+
+    nights: list[Night]
+    total_minor: int
+    currency: str
+
+
+class Opening(Word, frozen=True):
+    """One press of a door through the box and what became of it."""
+
+    id: str
+    door_title: str
+    sentence: str
+    outcome: str | None = None  # DONE | REFUSED | NOT_SENT | UNKNOWN
+    refusal: str | None = None
+    evidence: str | None = None
+    asked_ms: int = 0
+    stay_id: str | None = None
+
+
+class Parked(Word, frozen=True):
+    """Something the sync put aside, with the reason."""
+
+    id: str
+    entity: str
+    sentence: str
+    since_ms: int
+
+
+class Request(Word, frozen=True):
+    """What somebody asked the house for."""
+
+    id: str
+    type: str
+    status: str
+    text: str
+    at_ms: int
+    stay_id: str | None = None
+    room_number: str | None = None
+
+
+class CleaningRow(Word, frozen=True):
+    """A line of the cleaning list."""
+
+    room_id: str
+    room_number: str
+    status: str
+    why: str
+    leaving: bool = False
+    arriving: bool = False
+
+
+class HandOver(Word, frozen=True):
+    """What one shift owes the next."""
+
+    unknown_openings: list[Opening] = []
+    pending_intents: list[Intent] = []
+    parked: list[Parked] = []
+    unfinished: list[Stay] = []
+    conflicts: list[Conflict] = []
+    open_requests: list[Request] = []
+    cash_minor: int = 0
+    currency: str = ""
