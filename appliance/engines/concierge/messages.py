@@ -49,6 +49,7 @@ class Refusal(StrEnum):
     UNKNOWN_STAY = "unknown_stay"
     NOT_IN_HOUSE = "not_in_house"
     NOT_YOURS = "not_yours"
+    UNKNOWN_ROOM = "unknown_room"
     UNKNOWN_REQUEST = "unknown_request"
     WRONG_STATUS = "wrong_status"
     EMPTY = "empty"
