@@ -70,7 +70,7 @@ class Gate:
         used = ledger.kept(f"limiter.{name}", tuple[tuple[tuple[int, int], ...], ...], ())
         self._limiter = Limiter(rules=rules, used=used)
         self._breaker: Breaker = ledger.kept(f"breaker.{name}", Breaker, Breaker())
-        self.last_confirmed_ms: int | None = ledger.kept(f"confirmed.{name}", int)
+        self.last_confirmed_ms: int | None = ledger.kept(f"confirmed.{name}", int | None)
         self._remote_offset_ms: int | None = None
         self._turnstile = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -110,8 +110,11 @@ class Gate:
             if not probe and (wait_ms := self.closed_ms()):
                 return Held(wait_ms=wait_ms, sentence=self._breaker.sentence)
             self._limiter = self._limiter.spend(self._now_ms())
-            with self._ledger.transaction():
-                self._ledger.keep(f"limiter.{self.name}", self._limiter.used)
+            # Probes are far below any limit; days of them would only wear out the card.
+            if not probe:
+                with self._ledger.transaction():
+                    self._ledger.keep(f"limiter.{self.name}", self._limiter.used)
+                    self._ledger.keep(f"confirmed.{self.name}", self.last_confirmed_ms)
         reply = await self._transport.send(request)
         self._learn(reply)
         return reply
@@ -176,18 +179,22 @@ class Gate:
         before, self._breaker = self._breaker, breaker
         if before == breaker:
             return
+        opened = breaker.standing is Standing.OK and before.standing is not Standing.OK
+        if breaker.standing is not before.standing or breaker.standing is Standing.LIMITED:
+            self._write_down(breaker, opened=opened)
+            logger.info("%s: %s. %s", self.name, breaker.standing.value, breaker.sentence)
+        if breaker.standing is not before.standing:
+            self._changed.set()
+            for callback in [*self._on_change, *(self._on_open if opened else ())]:
+                callback()
+
+    def _write_down(self, breaker: Breaker, *, opened: bool) -> None:
         with self._ledger.transaction():
             self._ledger.keep(f"breaker.{self.name}", breaker)
             if self.last_confirmed_ms is not None:
                 self._ledger.keep(f"confirmed.{self.name}", self.last_confirmed_ms)
-            opened = breaker.standing is Standing.OK and before.standing is not Standing.OK
             if opened:
                 self._ledger.wake(self.name)
-        if breaker.standing is not before.standing:
-            logger.info("%s: %s. %s", self.name, breaker.standing.value, breaker.sentence)
-        self._changed.set()
-        for callback in [*self._on_change, *(self._on_open if opened else ())]:
-            callback()
 
     def _now_ms(self) -> int:
         return self._clock.read().wall_ms

@@ -52,8 +52,12 @@ class Planner:
         if reading is None:
             return []
         drafts = reading(self, fact)
-        if fact.kind == CheckInUndone.kind:
-            drafts = self._undo_unsent(fact, drafts, now_ms)
+        if fact.kind == CheckInUndone.kind and self._drop_unsent(
+            fact, "start", "the check-in was undone before it was sent", now_ms
+        ):
+            return []
+        if fact.kind in {CheckedIn.kind, RoomMoved.kind, RoomAssigned.kind}:
+            self._drop_unsent(fact, "assign", "a later act says the room", now_ms)
         return [draft for draft in drafts if self._wanted(draft, fact)]
 
     def _wanted(self, draft: Draft, fact: Fact) -> bool:
@@ -62,15 +66,16 @@ class Planner:
         learned = fact.origin is not None and fact.origin.source == PMS
         return self._pms and not learned
 
-    def _undo_unsent(self, fact: Fact, drafts: list[Draft], now_ms: int) -> list[Draft]:
-        lane = lane_of(fact.body["stay_id"])
+    def _drop_unsent(self, fact: Fact, what: str, sentence: str, now_ms: int) -> bool:
+        """Let go of an act of the same stay that a later one made needless; True when it was."""
         unsent = self._ledger.effects(
-            "lane = ? AND kind = 'mews.start' AND state = 'queued' AND first_sent_ms IS NULL", lane
+            "lane = ? AND kind = ? AND state = 'queued' AND first_sent_ms IS NULL",
+            lane_of(fact.body["stay_id"]),
+            f"{PMS}.{what}",
         )
         for effect in unsent:
-            sentence = "the check-in was undone before it was sent"
             self._ledger.turn(effect.id, EffectState.EXPIRED, sentence, now_ms)
-        return [] if unsent else drafts
+        return bool(unsent)
 
     # -- inventory -------------------------------------------------------------------------------
 

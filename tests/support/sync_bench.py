@@ -93,6 +93,10 @@ class SyncBench:
         )
         return self.running
 
+    def fresh_nursery(self) -> None:
+        """Another owner of tasks, after the old one was closed: a new process."""
+        self.nursery = Nursery(lambda name, error: None)
+
     async def turn(self) -> None:
         """Everything once: follow the log, look at the PMS, carry effects, tell home."""
         running = self.running
@@ -228,5 +232,5 @@ async def sync_bench(folder: Path) -> AsyncIterator[SyncBench]:
     try:
         yield bench
     finally:
-        await nursery.close()
+        await bench.nursery.close()
         bench.running.close()

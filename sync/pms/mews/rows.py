@@ -13,7 +13,7 @@ import msgspec
 from appliance.engines.stays.messages import Guest, LearnBooking, Night, StayState
 from appliance.kernel.money import exponent
 from sync.mirror import Known, Mirror
-from sync.pms.mews.words import SOURCE, STATE_OF, House, days_between, utc_s
+from sync.pms.mews.words import SOURCE, STATE_OF, House, days_between, utc_s, version_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,14 @@ def booking_of(  # noqa: PLR0913 - one row and what it takes to read it, all by 
         channel=str(row.get("OriginDetails") or row.get("Origin") or SOURCE).lower(),
         account_ref=row.get("PartnerCompanyId") or row.get("TravelAgencyId"),
         no_show=state is StayState.NO_SHOW,
+        guests_version=_guests_version(around.customers.get(str(row.get("AccountId")))),
+        our_ref=row.get("ChannelNumber") if row.get("Origin") == "Connector" else None,
     )
+
+
+def _guests_version(customer: dict[str, Any] | None) -> str:
+    updated = None if customer is None else customer.get("UpdatedUtc")
+    return version_of(updated) if isinstance(updated, str) else ""
 
 
 def _guests(customer: dict[str, Any] | None) -> tuple[Guest, ...]:
