@@ -177,7 +177,7 @@ class SyncBench:
                 fees=(),
                 channel="walk_in",
             ),
-            guests=[msgspec.json.encode(ADA).decode()],
+            guests=[msgspec.json.encode(replace(ADA, email=f"{stay_id}@example.com")).decode()],
         )
 
     def book_upstream(self, *, room: bool = False) -> str:
