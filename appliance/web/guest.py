@@ -22,6 +22,8 @@ from appliance.web.context import Request
 # Set points a page offers, in tenths of a degree; the house's own limits are the rules' business.
 SET_POINT_C10_MIN = 160
 SET_POINT_C10_MAX = 260
+# How a room's own door is titled where nobody wrote another title.
+_ROOM_DOOR = re.compile(r"Room (\S+)")
 _DEGREES = re.compile(r"([0-9]{1,2})(?:[.,]([05]))?")
 
 
@@ -153,11 +155,17 @@ async def _doors(asked: Request, stay_id: str) -> list[DoorView]:
     now_s = asked.clock.read().wall_s
     keys = await doors.keys_of(asked.reader, HolderKind.STAY, stay_id)
     found = {
-        key.facts.door_id: DoorView(door_id=key.facts.door_id, title=key.door_title)
+        key.facts.door_id: DoorView(door_id=key.facts.door_id, title=titled(asked, key.door_title))
         for key in reversed(keys)
         if key.live(now_s)
     }
     return list(found.values())
+
+
+def titled(asked: Request, title: str) -> str:
+    """A door's title; a room's own door in the guest's language."""
+    room = _ROOM_DOOR.fullmatch(title)
+    return title if room is None else asked.text("page.door.room", number=room[1])
 
 
 async def opening_of(asked: Request, opening_id: str) -> OpeningNow | None:
@@ -169,7 +177,7 @@ async def opening_of(asked: Request, opening_id: str) -> OpeningNow | None:
     return OpeningNow(
         opening_id=view.opening_id,
         door_id=view.door_id,
-        door_title=view.door_title,
+        door_title=titled(asked, view.door_title),
         asked_ms=view.asked_at_ms,
         outcome=view.outcome,
         refusal=view.refusal,

@@ -74,6 +74,7 @@ class Pages:
             web.get("/k/{link}", self.link),
             web.post("/k/{link}", self.followed),
             web.get("/stay", self.stay),
+            web.get("/door", self.front),
             web.post("/door", self.press),
             web.get("/door/{opening}", self.door),
             web.get("/climate", self.climate),
@@ -404,12 +405,13 @@ class Words:
 
     def __init__(self, asked: Request, time_zone: str) -> None:
         self._asked = asked
-        self._locale = asked.language
+        # English is for guests of every country: days and hours as most of the world writes them.
+        self._locale = {"en": "en_GB"}.get(asked.language, asked.language)
         self._zone = ZoneInfo(time_zone)
 
     def date(self, day: Any) -> str:
         """Friday, 30 October."""
-        pattern = "EEEE, d MMMM" if self._locale == "en" else "EEEE, d. MMMM"
+        pattern = "EEEE, d. MMMM" if self._locale == "de" else "EEEE, d MMMM"
         return format_date(day, pattern, locale=self._locale)
 
     def clock(self, text: str) -> str:
@@ -428,7 +430,7 @@ class Words:
     def degrees(self, c10: int) -> str:
         """21.5 °C."""
         number = f"{c10 / 10:.1f}"
-        return f"{number if self._locale == 'en' else number.replace('.', ',')} °C"
+        return f"{number.replace('.', ',') if self._locale == 'de' else number} °C"
 
     def age(self, age_ms: int) -> str:
         """How long ago, in the largest unit that says it."""
