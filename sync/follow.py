@@ -54,6 +54,7 @@ class Follower:
         self._on_effects = on_effects
         self._on_mismatch = on_mismatch
         self.at_head = False
+        self._away = False
         self.moved = asyncio.Event()
         if ledger.kept(PROVE_UNTIL, int) is None:
             with ledger.transaction():
@@ -73,10 +74,12 @@ class Follower:
             self.start_over("the box's log was restored")
             return 0
         except (HomeAwayError, HomeSaidNoError) as error:
-            logger.info("feed: %s", error)
-            self.at_head = False
+            if not self._away:
+                logger.info("feed: %s", error)
+            self._away, self.at_head = True, False
             await sleep(self._clock, AWAY_S)
             return 0
+        self._away = False
         self._take(page)
         return len(page.facts)
 
