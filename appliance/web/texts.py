@@ -25,7 +25,7 @@ class Texts:
     def __init__(self, catalogues: Mapping[str, Mapping[str, str]]) -> None:
         self.catalogues = catalogues
 
-    def text(self, key: str, language: str, **values: object) -> str:
+    def text(self, key: str, language: str, /, **values: object) -> str:
         """The sentence of a key, with its `{names}` filled in."""
         sentence = self.catalogues[language].get(key) or self.catalogues[LANGUAGES[0]].get(key)
         if sentence is None:

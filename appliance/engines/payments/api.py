@@ -8,8 +8,14 @@ from typing import Any
 import strawberry
 
 from appliance.asked import Answer, Asked, Info, Minor, answer
-from appliance.engines.payments import projection, sentences
-from appliance.engines.payments.messages import PostCharge, RecordCash, RecordSlip, TakeDeposit
+from appliance.engines.payments import projection
+from appliance.engines.payments.messages import (
+    IntentState,
+    PostCharge,
+    RecordCash,
+    RecordSlip,
+    TakeDeposit,
+)
 
 
 @strawberry.type
@@ -48,14 +54,16 @@ class Balance:
     saved_card: bool
 
 
-def intent_of(row: projection.IntentRow) -> Intent:
+def intent_of(asked: Asked, row: projection.IntentRow) -> Intent:
     """An intent as the API shows it."""
+    because = row.state is IntentState.DECLINED and row.code
+    key = f"payments.intent.{row.state.value}{'_because' if because else ''}"
     return Intent(
         id=strawberry.ID(row.intent_id),
         amount_minor=Minor(row.amount_minor),
         currency=row.currency,
         state=row.state.value,
-        sentence=sentences.sentence(row.state, row.code),
+        sentence=asked.text(key, code=row.code) if because else asked.text(key),
     )
 
 
@@ -78,14 +86,14 @@ async def load_balance(asked: Asked, stay_id: str) -> Balance:
             )
             for line in row.lines
         ],
-        intents=[intent_of(each) for each in row.intents],
+        intents=[intent_of(asked, each) for each in row.intents],
         saved_card=row.saved_card,
     )
 
 
 async def load_pending_intents(asked: Asked) -> list[Intent]:
     """Every intent whose end is not known: for the hand-over."""
-    return [intent_of(row) for row in await projection.pending_intents(asked.reader)]
+    return [intent_of(asked, row) for row in await projection.pending_intents(asked.reader)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
