@@ -2,189 +2,130 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from appliance.engines.identity.messages import PersonForgotten
+from appliance.archive import FORMAT, BadBackupError, Contents, digest_of, files_in, pack
 from appliance.kernel import log as kernel_log
-from appliance.kernel.clock import SystemClock
-from appliance.kernel.durable import sync_directory
-from appliance.kernel.secrets import load_masters
+from appliance.kernel.clock import Clock, SystemClock
 from appliance.kernel.settings import Settings
-from appliance.kernel.vault import Forget, VaultError, open_vault
-from appliance.where import OWN_SETTINGS, data_option, say_and_stop, settings_of
+from appliance.kernel.settings_files import SettingsError, load_settings
+from appliance.kernel.vault import VaultError
+from appliance.kernel.verbs import our_version
+from appliance.plan import listens, running
+from appliance.restoring import Restored, restore_backup
+from appliance.where import (
+    CORE_TOKEN,
+    DEVICE_SHEET,
+    OWN_SETTINGS,
+    data_option,
+    environment,
+    own_folder,
+    say_and_stop,
+    settings_of,
+)
 
-# Copied in this order. Keys after the log: every sealed fact in the copy then has its key there.
-# Sync last: if it is ahead of the log, its cursor says so and it reconciles first.
-DATABASES = ("log.db", "keys.db", "sync.db", "telemetry.db")
-FILES = ("master.key", "bus-credentials.json", "bus-core.token", "device-sheet.json", OWN_SETTINGS)
-FOLDERS = ("pki", "blobs", "secrets")
-# Sync looks for it at its next start: nothing is sent before everything was looked up.
-RESTORED_MARK = "sync.restored"
-# 10,000 members: a blob store of a large property; a longer archive is not ours.
-MEMBERS_MAX = 10_000
-
-
-class BadBackupError(Exception):
-    """The archive cannot be restored; the text says what is wrong with it."""
+# Keys after the log: every sealed fact in the copy then has its key there. Everything else later
+# still: sync that is ahead of the log finds its cursor unknown, and looks before it sends.
+FIRST = ("log.db", "keys.db")
+FILES = ("master.key", "bus-credentials.json", CORE_TOKEN, DEVICE_SHEET, OWN_SETTINGS)
+FOLDERS = ("pki", "blobs")
+# Where secrets that the settings name are kept inside an archive when they stood outside.
+ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
-    """What a restore put in place."""
+class Kept:
+    """What a backup holds."""
 
+    bytes: int
     facts: int
-    forgotten: int
-    set_aside: Path | None
+    master_key: bool
+
+
+def make_backup(settings: Settings, archive: Path, clock: Clock) -> Kept:
+    """Write one archive while the box works. It opens everything: keep it locked away.
+
+    Raises BadBackupError, ChainBrokenError, OSError or sqlite3.Error; no archive is there then.
+    """
+    if not archive.parent.is_dir():
+        raise BadBackupError(f"there is no folder {archive.parent}: make it first.")
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".nightporter-") as scratch:
+        folder = Path(scratch) / "all"
+        folder.mkdir(mode=0o700)
+        for path in _databases(settings.data_dir):
+            copy_database(path, folder / path.name)
+        for name, path in _files(settings):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copyfile(path, target)
+        facts = kernel_log.verify_file(folder / "log.db").position
+        contents = Contents(
+            format=FORMAT,
+            release=our_version(),
+            property_id=settings.site.id,
+            at_wall_ms=clock.read().wall_ms,
+            facts=facts,
+            digests={name: digest_of(path) for name, path in files_in(folder)},
+        )
+        pack(folder, archive, contents)
+        has_master = (folder / "master.key").exists()
+    return Kept(bytes=archive.stat().st_size, facts=facts, master_key=has_master)
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """A consistent copy of a database that may be in use."""
-    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as live:
-        with sqlite3.connect(target) as copy:
-            live.backup(copy)
-        copy.close()
-    live.close()
-    target.chmod(0o600)
+    """A consistent copy of a database that may be in use, complete without a WAL beside it."""
+    with (
+        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as live,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        live.backup(copy)
 
 
-def make_backup(settings: Settings, archive: Path) -> int:
-    """Write one archive; returns its size in bytes. It opens everything: keep it locked away."""
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".nightporter-") as scratch:
-        folder = Path(scratch)
-        for name in DATABASES:
-            if (settings.data_dir / name).exists():
-                copy_database(settings.data_dir / name, folder / name)
-        for name in FILES:
-            if (settings.data_dir / name).is_file():
-                shutil.copy2(settings.data_dir / name, folder / name)
-        for name in FOLDERS:
-            if (settings.data_dir / name).is_dir():
-                shutil.copytree(settings.data_dir / name, folder / name)
-        kernel_log.verify_file(folder / "log.db")
-        fresh = archive.with_name(f".{archive.name}.new")
-        with tarfile.open(fresh, "w:gz") as tar:
-            for path in sorted(folder.iterdir()):
-                tar.add(path, arcname=path.name)
-        fresh.chmod(0o600)
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        fresh.replace(archive)
-        sync_directory(archive.parent)
-    return archive.stat().st_size
+def _databases(data: Path) -> list[Path]:
+    """log.db, keys.db, then every other one; what a rebuild left over is none of ours."""
+    rest = [
+        path
+        for path in sorted(data.glob("*.db"))
+        if path.name not in FIRST and not path.name.startswith("rebuild-")
+    ]
+    return [path for name in FIRST if (path := data / name).exists()] + rest
 
 
-def restore_backup(archive: Path, data: Path, clock: SystemClock) -> Restored:
-    """Put an archive in place of whatever is in `data`, which is set aside, not deleted.
-
-    Everybody who was forgotten, in the archive or in what is set aside, is forgotten again.
-    """
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=data, prefix=".restore-") as scratch:
-        folder = Path(scratch)
-        _unpack(archive, folder)
-        head = _checked(folder)
-        aside = _set_aside(data, clock)
-        for path in sorted(folder.iterdir()):
-            path.rename(data / path.name)
-    (data / RESTORED_MARK).touch(mode=0o600)
-    sync_directory(data)
-    forgotten = _forget_again(data, aside)
-    return Restored(facts=head, forgotten=forgotten, set_aside=aside)
+def _files(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """(path inside the archive, path here) of every small file: keys, credentials, secrets."""
+    data = settings.data_dir
+    found = {name: data / name for name in FILES}
+    for name in FOLDERS:
+        found |= {f"{name}/{inside}": path for inside, path in files_in(data / name)}
+    for key, path in _named(settings.model_dump(by_alias=True)):
+        inside = path.is_relative_to(data)
+        found[path.relative_to(data).as_posix() if inside else f"{ELSEWHERE}/{key}"] = path
+    # The master key goes under its own name wherever it stands: restore looks for it there.
+    found.pop(f"{ELSEWHERE}/keys.master_file", None)
+    found["master.key"] = settings.master_file
+    for name, path in found.items():
+        if path.is_file():
+            yield name, path
 
 
-def _unpack(archive: Path, folder: Path) -> None:
-    known = {*DATABASES, *FILES, *FOLDERS}
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for count, member in enumerate(tar):
-                top = Path(member.name).parts[0] if member.name else ""
-                if count >= MEMBERS_MAX or top not in known:
-                    raise BadBackupError(f"{archive} holds {member.name!r}, which no backup has")
-                tar.extract(member, folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise BadBackupError(f"{archive} cannot be read: {error}") from error
+def _named(tree: dict[str, object], above: str = "") -> Iterator[tuple[str, Path]]:
+    """Every file that a setting names, by the setting's dotted key."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _named(value, f"{above}{name}.")
+        elif isinstance(value, Path) and name.endswith("_file"):
+            yield f"{above}{name}", value
 
 
-def _checked(folder: Path) -> int:
-    if not (folder / "log.db").exists():
-        raise BadBackupError("there is no log in the archive")
-    for name in DATABASES:
-        path = folder / name
-        if not path.exists():
-            continue
-        db = sqlite3.connect(path)
-        try:
-            found = db.execute("PRAGMA integrity_check").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            raise BadBackupError(f"{name} in the archive is damaged: {error}") from error
-        finally:
-            db.close()
-        if found != "ok":
-            raise BadBackupError(f"{name} in the archive is damaged: {found}")
-    try:
-        return kernel_log.verify_file(folder / "log.db").position
-    except kernel_log.ChainBrokenError as error:
-        raise BadBackupError(f"the log in the archive was changed: {error}") from error
-
-
-def _set_aside(data: Path, clock: SystemClock) -> Path | None:
-    present = [path for path in data.iterdir() if not path.name.startswith(".restore-")]
-    present = [path for path in present if path.name != "run" and "before-restore" not in path.name]
-    if not present:
-        return None
-    aside = data / f"before-restore-{clock.read().wall_s}"
-    aside.mkdir(mode=0o700)
-    for path in present:
-        path.rename(aside / path.name)
-    return aside
-
-
-def _forget_again(data: Path, aside: Path | None) -> int:
-    vault = open_vault(data / "keys.db", load_masters(data / "master.key", os.environ))
-    try:
-        forgets = {forget.subject: forget for forget in _forgets_in_log(data / "log.db")}
-        if aside is not None and (aside / "keys.db").exists():
-            forgets |= {forget.subject: forget for forget in _forgets_of(aside)}
-        forgets |= {forget.subject: forget for forget in vault.forgets()}
-        vault.reapply_forgets(list(forgets.values()))
-        return len(forgets)
-    finally:
-        vault.close()
-
-
-def _forgets_in_log(log: Path) -> Iterator[Forget]:
-    db = sqlite3.connect(f"file:{log}?mode=ro", uri=True)
-    try:
-        query = "SELECT json_extract(body, '$.person_id'), at_wall FROM event WHERE kind = ?"
-        for subject, at_wall_ms in db.execute(query, (PersonForgotten.kind,)):
-            yield Forget(subject=subject, at_wall_ms=at_wall_ms)
-    finally:
-        db.close()
-
-
-def _forgets_of(aside: Path) -> list[Forget]:
-    # Read plainly: the table holds no secrets, and its master key may be gone with the old card.
-    db = sqlite3.connect(f"file:{aside / 'keys.db'}?mode=ro", uri=True)
-    try:
-        rows = db.execute("SELECT subject, at_wall_ms FROM forgotten").fetchall()
-    except sqlite3.DatabaseError:
-        return []
-    finally:
-        db.close()
-    return [Forget(subject=subject, at_wall_ms=at_wall_ms) for subject, at_wall_ms in rows]
-
-
-
-@click.command(epilog="Example: nightporter backup /media/usb/riverside.tar.gz")
+@click.command(epilog="Example: nightporter backup /media/usb/riverside.npb")
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
 @data_option
 def backup(archive: Path, data: Path | None) -> None:
@@ -193,31 +134,74 @@ def backup(archive: Path, data: Path | None) -> None:
     if not settings.log_file.exists():
         say_and_stop(f"there is no property in {settings.data_dir}.")
     try:
-        size = make_backup(settings, archive.resolve())
+        kept = make_backup(settings, archive.absolute(), SystemClock(floor_path=None))
+    except BadBackupError as error:
+        say_and_stop(str(error))
     except OSError as error:
-        say_and_stop(f"{error.filename} cannot be written: {error.strerror}.")
+        say_and_stop(f"{error.filename or archive} cannot be written: {error.strerror}.")
+    except sqlite3.Error as error:
+        say_and_stop(f"a database cannot be copied ({error}): run `nightporter doctor`.")
     except kernel_log.ChainBrokenError as error:
-        say_and_stop(f"the log does not verify, so this is no backup to rely on: {error}")
+        say_and_stop(f"the log does not verify, so this is no backup to rely on: {error}.")
     click.echo(
-        f"{archive}: {size // 1024} KiB. Whoever has it has everything, keys included:"
-        " lock it away."
+        f"{archive}: {kept.facts} facts, {kept.bytes // 1024} KiB."
+        " Whoever has it has everything, keys included: lock it away."
     )
+    if not kept.master_key:
+        click.echo(
+            "The master key is not in it, as systemd keeps it: without that key, kept apart, this"
+            " archive opens no name and no door."
+        )
 
 
-@click.command(epilog="Example: nightporter restore riverside.tar.gz --data ~/riverside")
+@click.command(epilog="Example: nightporter restore riverside.npb --data ~/riverside")
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @data_option
 def restore(archive: Path, data: Path | None) -> None:
     """Put ARCHIVE in place. Stop the box first; what is there now is set aside."""
-    settings = settings_of(data)
-    if settings.command_socket.exists():
+    target, run_dir, master = _target(data)
+    if (reason := running(run_dir)) is not None:
+        say_and_stop(f"{reason} Stop it first, then restore.")
+    if listens(run_dir / "command.sock"):
         say_and_stop("the box is running here: stop it first, then restore.")
     try:
-        restored = restore_backup(archive, settings.data_dir, SystemClock(floor_path=None))
+        restored = restore_backup(
+            archive, target, SystemClock(floor_path=None), run_dir=run_dir, master=master
+        )
     except (BadBackupError, VaultError) as error:
-        say_and_stop(str(error))
-    aside = f" What was there is in {restored.set_aside}." if restored.set_aside else ""
-    click.echo(
-        f"{restored.facts} facts verified and in place; {restored.forgotten} forgotten people are"
-        f" forgotten again.{aside}\nAt the next start sync looks everything up before it sends."
+        say_and_stop(f"{error} Nothing was changed.")
+    except OSError as error:
+        say_and_stop(f"{error.filename or target} cannot be written: {error.strerror}.")
+    click.echo(_told(restored, target))
+
+
+def _target(data: Path | None) -> tuple[Path, Path, Path]:
+    """Folder, run folder and master key file; a folder without settings is as good as any."""
+    folder = own_folder(data)
+    if folder is not None:
+        try:
+            settings = load_settings(environment(data)).settings
+        except SettingsError:
+            return folder, folder / "run", folder / "master.key"
+        return folder, settings.run_dir, settings.master_file
+    settings = settings_of(None)
+    return settings.data_dir, settings.run_dir, settings.master_file
+
+
+def _told(restored: Restored, target: Path) -> str:
+    first = (
+        f"{restored.facts} facts verified and in place in {target};"
+        f" {restored.forgotten} forgotten people are forgotten again."
     )
+    lines = [first]
+    if restored.set_aside is not None:
+        lines.append(f"What was there is in {restored.set_aside}.")
+    if restored.moved:
+        lines.append(f"{OWN_SETTINGS} named another folder; it names this one now.")
+    if restored.elsewhere:
+        lines.append(
+            f"These stood outside the data folder and are in {target / ELSEWHERE} now; put them"
+            f" where the settings name them: {', '.join(restored.elsewhere)}."
+        )
+    lines.append("At the next start sync looks everything up before it sends.")
+    return "\n".join(lines)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from appliance.kernel.settings import Settings
-from appliance.kernel.settings_files import ENVIRONMENT, ETC, SettingsError, load_settings
+if TYPE_CHECKING:
+    from appliance.kernel.settings import Settings
+
+# The same two names stand in kernel/settings_files.py, which verbs load only when they need
+# settings: it brings pydantic, 10 MB that a supervisor would carry for its whole life.
+ENVIRONMENT = "NIGHTPORTER_CONFIG"
+ETC = Path("/etc/nightporter")
 
 OWN_SETTINGS = "nightporter.toml"
+DEVICE_SHEET = "device-sheet.json"
+# The one identity on the bus that may command, and the file with its token.
+CORE = "core"
+CORE_TOKEN = "bus-core.token"  # noqa: S105 - the name of a file
 # sysexits.h EX_CONFIG: starting it again will not help, a person must change something.
 EXIT_CONFIG = 78
 
@@ -22,18 +31,36 @@ def home() -> Path:
     return Path(base) / "nightporter"
 
 
+def own_folder(data: Path | None) -> Path | None:
+    """The folder whose own settings file counts; None where the environment or /etc decides."""
+    if data is not None:
+        return data.absolute()
+    if os.environ.get(ENVIRONMENT) or (ETC / OWN_SETTINGS).exists():
+        return None
+    return home().absolute()
+
+
 def environment(data: Path | None) -> dict[str, str]:
     """The environment in which every role finds the same settings."""
     found = dict(os.environ)
-    if data is None and ENVIRONMENT not in found and not (ETC / OWN_SETTINGS).exists():
-        data = home()
-    if data is not None:
-        found[ENVIRONMENT] = str((data / OWN_SETTINGS).resolve())
+    if (folder := own_folder(data)) is not None:
+        found[ENVIRONMENT] = str(folder / OWN_SETTINGS)
     return found
 
 
 def settings_of(data: Path | None) -> Settings:
     """The settings in force; ends the command with a sentence when there are none."""
+    from appliance.kernel.settings_files import (  # noqa: PLC0415 - see ENVIRONMENT
+        SettingsError,
+        load_settings,
+    )
+
+    folder = own_folder(data)
+    if folder is not None and not (folder / OWN_SETTINGS).exists():
+        say_and_stop(
+            f"there is no property in {folder}: run `nightporter init FILE`"
+            " (an example: `nightporter init --example`), or name its folder with --data."
+        )
     try:
         return load_settings(environment(data)).settings
     except SettingsError as error:
@@ -50,6 +77,6 @@ data_option = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="The property's folder (default: /etc/nightporter decides, else "
+    help="The property's folder (default: $NIGHTPORTER_CONFIG or /etc/nightporter decides, else "
     "~/.local/share/nightporter).",
 )
