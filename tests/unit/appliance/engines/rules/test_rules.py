@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import appliance.engines
 from appliance.engines.rules import catalogue, rules
 from appliance.engines.rules.messages import ChangeSetting, Refusal, Scope, SettingChanged
 from appliance.engines.rules.projection import PROJECTION, setting, settings
@@ -109,20 +111,31 @@ def test_every_default_is_allowed_and_every_rule_speaks(rule: catalogue.Rule) ->
     assert isinstance(decided, Yes)
 
 
-def test_every_rule_that_a_room_reads_is_in_the_catalogue_with_its_default() -> None:
-    """A loader's own default counts only before anything is written: it must be the same."""
-    read = {}
-    for path in sorted(Path("appliance/engines").resolve().rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr == "setting"
-                and node.args
-                and isinstance(node.args[0], ast.Constant)
-            ):
-                read[node.args[0].value] = path.name
-    assert set(read) <= set(catalogue.RULES), read
+def rules_read() -> list[tuple[str, object]]:
+    """(key, the loader's own default) of every live rule that a room reads while deciding."""
+    engines = Path(appliance.engines.__file__).parent
+    found = []
+    for path in sorted(engines.rglob("*.py")):
+        calls = [
+            node
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "facts.setting"
+        ]
+        for call in calls:
+            inside = vars(
+                importlib.import_module(f"appliance.engines.{path.parent.name}.{path.stem}")
+            )
+            key, default = (eval(ast.unparse(each), dict(inside)) for each in call.args[:2])  # noqa: S307
+            found.append((key, default))
+    return found
+
+
+def test_every_rule_that_a_room_reads_is_in_the_catalogue_with_the_same_default() -> None:
+    read = rules_read()
+    assert read
+    assert [
+        (key, default) for key, default in read if catalogue.RULES[key].default != default
+    ] == []
 
 
 @given(
