@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
 import logging
 import os
@@ -23,6 +24,7 @@ from appliance.engines.climate.gateway import Gateway as ClimateGateway
 from appliance.engines.climate.telemetry import Telemetry
 from appliance.engines.doors.credentials import Locksmith
 from appliance.engines.doors.gateway import Gateway
+from appliance.engines.doors.queries import key_by_id
 from appliance.engines.identity.messages import PersonForgotten
 from appliance.engines.inventory.messages import DeviceAdded
 from appliance.engines.stays.directory import Directory
@@ -364,6 +366,14 @@ async def status(box: Box, _fields: Any) -> dict[str, Any]:
     }
 
 
+async def credential(box: Box, key_id: Any) -> dict[str, Any]:
+    """A key as its holder's phone carries it: base64 of the CWT, derived again, never stored."""
+    key = await key_by_id(box.reader, str(key_id))
+    if key is None:
+        return {"error": f"there is no key {key_id}"}
+    return {"cwt": base64.b64encode(box.locksmith.credential(key.facts)).decode()}
+
+
 def mqtt(settings: Settings) -> JoinBus:
     """How the appliance joins the bus of its settings, as the one identity that may command."""
 
@@ -401,6 +411,7 @@ async def run(settings: Settings) -> int:
         )
         socket.add("report", box.counterparties.take)
         socket.add("status", functools.partial(status, box))
+        socket.add("credential", functools.partial(credential, box))
         async with socket.serve(settings.command_socket), serve_web(box) as address:
             ready = settings.run_dir / "appliance.ready"
             write_whole(ready, address.encode())

@@ -120,3 +120,7 @@ def main() -> None:
 
     `nightporter demo` shows a property at work; `nightporter init` and `nightporter up` run yours.
     """
+
+
+if __name__ == "__main__":
+    main()

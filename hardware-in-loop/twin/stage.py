@@ -81,9 +81,9 @@ TWENTY_FOUR: Final = (
     ),
 )
 STAFF: Final = (
-    Person(id="manager", name="Manager", role="manager", pin="8642"),
-    Person(id="desk", name="Front desk", role="front_desk", pin="2580"),
-    Person(id="house", name="Housekeeping", role="housekeeping", pin="7913"),
+    Person(id="manager", name="Manager", role="manager", pin="8352"),
+    Person(id="desk", name="Front desk", role="front_desk", pin="4073"),
+    Person(id="house", name="Housekeeping", role="housekeeping", pin="7916"),
 )
 
 
