@@ -123,9 +123,10 @@ class Query:
         asked = info.context
         who = asked.staff()
         in_house = await stays.stays_of(asked, await stay_queries.in_house(asked.reader))
+        cash = await payments.load_cash(asked, who.shift)
         return HandOver(
             unknown_openings=await doors.load_unknown_openings(asked),
-            pending_intents=await payments.load_pending(asked),
+            pending_intents=await payments.load_pending_intents(asked),
             parked=[
                 Parked(
                     id=strawberry.ID(item.id),
@@ -138,8 +139,8 @@ class Query:
             unfinished=[stay for stay in in_house if await unfinished(asked, stay)],
             conflicts=await stays.load_conflicts(asked),
             open_requests=await concierge.load_requests(asked, open_only=True),
-            cash_minor=Minor(await payments.cash_of(asked, who.shift)),
-            currency=await payments.currency_of(asked),
+            cash_minor=Minor(cash.amount_minor),
+            currency=cash.currency,
         )
 
 
