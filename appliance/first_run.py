@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,13 +27,14 @@ from appliance.kernel import rebuild
 from appliance.kernel.clock import Clock, SystemClock
 from appliance.kernel.cose import point_of
 from appliance.kernel.deciding import Asking, Deciding
-from appliance.kernel.durable import write_whole
+from appliance.kernel.durable import sync_directory, write_whole
 from appliance.kernel.log import Log
 from appliance.kernel.messages import Answer, Command, Done, Refused, Role, Who
 from appliance.kernel.secrets import issuer_key, load_masters, make_master
 from appliance.kernel.settings import Settings
 from appliance.kernel.settings_files import SettingsError, load_settings
 from appliance.kernel.vault import Vault, VaultError, open_vault
+from appliance.plan import listens
 from appliance.property_file import (
     BadPropertyFileError,
     PropertyFile,
@@ -39,122 +44,231 @@ from appliance.property_file import (
     read,
 )
 from appliance.rooms import ENGINES
-from appliance.where import OWN_SETTINGS, environment, home, say_and_stop
+from appliance.where import (
+    CORE,
+    CORE_TOKEN,
+    DEVICE_SHEET,
+    OWN_SETTINGS,
+    environment,
+    own_folder,
+    say_and_stop,
+)
 
-CORE = "core"
 INSTALLER = Who(actor="box:init", role=Role.INSTALLER)
-DEVICE_SHEET = "device-sheet.json"
-CORE_TOKEN = "bus-core.token"  # noqa: S105 - the name of a file
-# A hundred at a time: progress is seen, and a commit is shared.
+SCRATCH = ".init-"
+# A hundred at a time: a commit is shared, and nothing else waits.
 BATCH = 100
+
+
+class NotMadeError(Exception):
+    """The property cannot be made or extended as it is; nothing was changed. The text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What a run of init did."""
+    """What a run of init did: counts of what the property has now, and what was not done."""
 
     rooms: int
     devices: int
     staff: int
+    facts: int  # new ones; 0 when all was there
+    differing: tuple[str, ...]  # there already, in another form
     refused: tuple[str, ...]
 
 
-def own_settings(data: Path, run: Path, *, web_port: int, bus_port: int) -> str:
-    """The settings file of a property that lives in one folder."""
+def own_settings(described: PropertyFile, *, web_port: int, bus_port: int) -> str:
+    """The settings file of a property that lives in one folder, wherever that folder is."""
+    place = described.property
     return (
         "# Written by `nightporter init`; change what you need, then restart.\n"
-        f'data_dir = "{data}"\nrun_dir = "{run}"\n\n'
+        "# Paths are seen from this file's folder. `nightporter settings` explains every key.\n"
+        'data_dir = "."\nrun_dir = "run"\n\n'
+        f"[property]\nid = {json.dumps(place.id)}\n"
+        f"name = {json.dumps(place.title, ensure_ascii=False)}\n\n"
         f"[web]\nport = {web_port}\n\n[bus]\nport = {bus_port}\n\n"
         '# Whose time is believed: "synchronised", "hardware" or "system".\n'
         '[clock]\ntrust = "system"\n'
     )
 
 
+def ask_pins(described: PropertyFile, known: Sequence[str]) -> Mapping[str, str]:
+    """The PIN of everybody who is new here, by person; asked for where the file has none.
+
+    Raises BadPropertyFileError, which never quotes a PIN.
+    """
+    found = {}
+    for person in described.staff:
+        if person.id in known:
+            continue
+        if person.pin is None:
+            found[person.id] = _prompted(person)
+            continue
+        try:
+            pins.check(person.pin)
+        except pins.BadPinError as error:
+            raise BadPropertyFileError(f"the PIN of {person.name}: {error}") from error
+        found[person.id] = person.pin
+    return found
+
+
+def _prompted(person: StaffEntry) -> str:
+    def good(typed: str) -> str:
+        try:
+            pins.check(typed)
+        except pins.BadPinError as error:
+            raise click.BadParameter(str(error)) from error
+        return typed
+
+    asked = f"PIN of {person.name}"
+    pin: str = click.prompt(asked, hide_input=True, confirmation_prompt=True, value_proc=good)
+    return pin
+
+
+def make_property(
+    described: PropertyFile, settings: Settings, new_pins: Mapping[str, str], clock: Clock
+) -> Made:
+    """Make the property, or add what is new; safe to run again. Raises NotMadeError, OSError.
+
+    A new one grows in a scratch folder and moves in when it is whole, the log last: an init that
+    was cut short is simply done again.
+    """
+    settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    if listens(settings.command_socket):
+        # The log has one writer.
+        raise NotMadeError("the box is running: stop it, then add to it.")
+    if settings.log_file.exists():
+        return _fill(described, settings, settings, new_pins, clock)
+    if settings.keys_file.exists():
+        raise NotMadeError(
+            f"{settings.data_dir} holds keys but no log: restore a backup, or move keys.db away."
+        )
+    with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=SCRATCH) as name:
+        scratch = settings.model_copy(update={"data_dir": Path(name)})
+        if not settings.master_file.exists() and "CREDENTIALS_DIRECTORY" not in os.environ:
+            make_master(scratch.master_file)
+        made = _fill(described, scratch, settings, new_pins, clock)
+        if made.refused:
+            raise NotMadeError("; ".join(made.refused))
+        for path in sorted(Path(name).iterdir(), key=lambda path: path.name == "log.db"):
+            path.rename(settings.data_dir / path.name)
+        sync_directory(settings.data_dir)
+    return made
+
+
+def _fill(
+    described: PropertyFile,
+    here: Settings,
+    settings: Settings,
+    new_pins: Mapping[str, str],
+    clock: Clock,
+) -> Made:
+    """Decide everything over the files of `here`; `settings` are those in force."""
+    masters = settings if settings.master_file.exists() else here
+    wanted = list(commands(described))
+    with _deciding(here, masters, clock) as (rules, vault):
+        before = rules.log.head.position
+        said = _ask_all(rules, [(_id(key, command), command) for key, command in wanted])
+        for person in described.staff:
+            if (pin := new_pins.get(person.id)) is not None:
+                said += _ask_all(rules, [_staff(person, pin, vault)])
+        sheet = _sheet(described, wanted, (here, settings), vault)
+        facts = rules.log.head.position - before
+    return Made(
+        rooms=sum(key.startswith("init:room:") for key, _ in wanted),
+        devices=len(sheet.devices),
+        staff=len(described.staff),
+        facts=facts,
+        differing=tuple(what for what, code in said if code == "exists"),
+        refused=tuple(f"{what}: {code}" for what, code in said if code != "exists"),
+    )
+
+
 @contextmanager
-def deciding(settings: Settings, clock: Clock) -> Iterator[tuple[Deciding, Vault]]:
-    """The rules over this property's files, without a server: for init and offline verbs."""
-    vault = open_vault(settings.keys_file, load_masters(settings.master_file, os.environ))
-    db = kernel_log.connect(settings.log_file)
+def _deciding(here: Settings, masters: Settings, clock: Clock) -> Iterator[tuple[Deciding, Vault]]:
+    """The rules over a property's files, without a server."""
+    vault = open_vault(here.keys_file, load_masters(masters.master_file, os.environ))
+    if not here.log_file.exists():
+        # 0600 from the first moment; SQLite gives its -wal and -shm the same mode.
+        os.close(os.open(here.log_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    db = kernel_log.connect(here.log_file)
     try:
         rebuild.settle_forms(db, ENGINES)
         yield Deciding(Log(db), vault, clock, ENGINES), vault
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         db.close()
         vault.close()
 
 
-def make_property(described: PropertyFile, settings: Settings, clock: Clock) -> Made:
-    """Everything of a first run after the settings exist; safe to run again."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    if not settings.master_file.exists() and "CREDENTIALS_DIRECTORY" not in os.environ:
-        make_master(settings.master_file)
-    wanted = list(commands(described))
-    with deciding(settings, clock) as (rules, vault):
-        refused = _ask_all(rules, wanted)
-        for person in described.staff:
-            refused += _ask_all(rules, [_staff(person, vault)])
-        sheet = _sheet(described, wanted, settings, vault)
-    return Made(
-        rooms=sum(key.startswith("init:room:") for key, _ in wanted),
-        devices=len(sheet.devices),
-        staff=len(described.staff),
-        refused=tuple(refused),
-    )
+def _id(key: str, command: Command) -> str:
+    """The same entry is the same command for ever; a corrected one is another."""
+    body = f"{key} {command!r}".encode()
+    return f"{key}:{hashlib.sha256(body).hexdigest()[:12]}"
 
 
-def _ask_all(rules: Deciding, wanted: Sequence[tuple[str, Command]]) -> list[str]:
+def _ask_all(rules: Deciding, wanted: Sequence[tuple[str, Command]]) -> list[tuple[str, str]]:
+    """(entry, code) of everything that was refused."""
     refused = []
     for start in range(0, len(wanted), BATCH):
         part = wanted[start : start + BATCH]
         decided = rules.carry_out(
             [Asking(command=command, command_id=key, who=INSTALLER) for key, command in part]
         )
-        refused += [
-            sentence
-            for (key, _), one in zip(part, decided, strict=True)
-            if (sentence := _refusal(key, one.answer))
-        ]
+        for (key, _), one in zip(part, decided, strict=True):
+            if (code := _code(one.answer)) is not None:
+                refused.append((" ".join(key.split(":")[1:3]), code))
     return refused
 
 
-def _refusal(key: str, answer: Answer) -> str | None:
+def _code(answer: Answer) -> str | None:
     match answer:
         case Done():
             return None
-        case Refused(code="exists"):
-            return None
-        case Refused(engine=engine, code=code):
-            return f"{key.removeprefix('init:')}: {engine} says {code}"
+        case Refused(engine="kernel", code=code, detail=detail):
+            return " ".join([code, *(str(value) for value in detail.values())])
+        case Refused(code=code):
+            return code
 
 
-def _staff(person: StaffEntry, vault: Vault) -> tuple[str, Command]:
+def _staff(person: StaffEntry, pin: str, vault: Vault) -> tuple[str, Command]:
     key = f"init:staff:{person.id}"
-    pin = person.pin or click.prompt(f"PIN of {person.name}", hide_input=True)
     command = AddStaff(
         person_id=person.id,
         display_name=person.name,
         staff_roles=person.roles,
         pin_hash=pins.hash_pin(pin, vault, actor=INSTALLER.actor, command_id=key),
     )
-    return key, command
+    return _id(key, command), command
+
+
+def known_staff(settings: Settings) -> list[str]:
+    """Who is on the staff of a property that exists, or was once: they are asked for no PIN."""
+    if not settings.log_file.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{settings.log_file}?mode=ro", uri=True)) as db:
+        return [row[0] for row in db.execute("SELECT person_id FROM identity_staff")]
 
 
 def _sheet(
     described: PropertyFile,
     wanted: Sequence[tuple[str, Command]],
-    settings: Settings,
+    places: tuple[Settings, Settings],
     vault: Vault,
 ) -> DeviceSheet:
     """The bus's credentials and the sheet of what each device must know; tokens are kept."""
-    path = settings.data_dir / DEVICE_SHEET
-    known = {entry.device: entry for entry in device_sheet.load(path).devices} if path.exists() else {}
-    file = settings.bus_credentials_file
+    here, settings = places
+    path = here.data_dir / DEVICE_SHEET
+    known = (
+        {entry.device: entry for entry in device_sheet.load(path).devices} if path.exists() else {}
+    )
+    file = here.bus_credentials_file
     credentials = bus_credentials.load(file) if file.exists() else Credentials(identities={})
-    if CORE not in credentials.identities:
+    if CORE not in credentials.identities or not (here.data_dir / CORE_TOKEN).exists():
         credentials, token = bus_credentials.add(credentials, CORE, BusRole.CORE)
-        write_whole(settings.data_dir / CORE_TOKEN, token.encode())
-    numbers = {command.device_id: command.number for _, command in wanted if isinstance(command, AddDoor)}
+        write_whole(here.data_dir / CORE_TOKEN, token.encode())
+    numbers = {
+        command.device_id: command.number for _, command in wanted if isinstance(command, AddDoor)
+    }
     for command in devices(wanted):
         if command.device_id in known:
             continue
@@ -200,17 +314,36 @@ def init(
         say_and_stop("name the property's file (an example: `nightporter init --example`).")
     try:
         described = read(file)
-        settings = _settings(data, web_port, bus_port)
-        made = make_property(described, settings, SystemClock(floor_path=settings.floor_file))
-    except (BadPropertyFileError, SettingsError, VaultError, pins.BadPinError) as error:
+        with _settings(described, data, web_port, bus_port) as settings:
+            new_pins = ask_pins(described, known_staff(settings))
+            made = make_property(
+                described, settings, new_pins, SystemClock(floor_path=settings.floor_file)
+            )
+    except (
+        BadPropertyFileError,
+        NotMadeError,
+        SettingsError,
+        VaultError,
+        bus_credentials.CredentialsError,
+        device_sheet.BadSheetError,
+    ) as error:
         say_and_stop(str(error))
+    except sqlite3.Error as error:
+        say_and_stop(f"the log cannot be used ({error}): run `nightporter doctor`.")
     except OSError as error:
         say_and_stop(f"{error.filename} cannot be written: {error.strerror}.")
+    _tell(described, settings, made, data)
+
+
+def _tell(described: PropertyFile, settings: Settings, made: Made, data: Path | None) -> None:
+    for what in made.differing:
+        click.echo(f"left as it is: {what} is there already, in another form.", err=True)
     for sentence in made.refused:
         click.echo(f"not done: {sentence}", err=True)
+    news = f"{made.facts} new facts" if made.facts else "nothing was new"
     click.echo(
         f"{described.property.title}: {made.rooms} rooms, {made.devices} devices,"
-        f" {made.staff} people, in {settings.data_dir}.\n"
+        f" {made.staff} people, in {settings.data_dir}; {news}.\n"
         f"Give {settings.data_dir / DEVICE_SHEET} to whoever installs the devices, then keep it"
         " locked away.\nNext: nightporter up" + (f" --data {data}" if data else "")
     )
@@ -218,13 +351,27 @@ def init(
         raise SystemExit(1)
 
 
-def _settings(data: Path | None, web_port: int, bus_port: int) -> Settings:
-    """The settings in force; a folder without any gets its own file."""
-    found = environment(data)
-    folder = (data or home()).resolve()
-    own = folder / OWN_SETTINGS
-    if "NIGHTPORTER_CONFIG" in found and not own.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = own_settings(folder, folder / "run", web_port=web_port, bus_port=bus_port)
-        write_whole(own, text.encode())
-    return load_settings(found).settings
+@contextmanager
+def _settings(
+    described: PropertyFile, data: Path | None, web_port: int, bus_port: int
+) -> Iterator[Settings]:
+    """The settings in force. A folder without any gets its own file, if the rest succeeds."""
+    folder = own_folder(data)
+    made: list[Path] = []
+    if folder is not None and not (folder / OWN_SETTINGS).exists():
+        if not folder.exists():
+            folder.mkdir(parents=True, mode=0o700)
+            made.append(folder)
+        text = own_settings(described, web_port=web_port, bus_port=bus_port)
+        write_whole(folder / OWN_SETTINGS, text.encode())
+        made.append(folder / OWN_SETTINGS)
+        made.append(folder / "run")
+    try:
+        yield load_settings(environment(data)).settings
+    except BaseException:
+        for path in reversed(made):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+        raise

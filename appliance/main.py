@@ -28,7 +28,6 @@ from appliance.engines.doors.queries import key_by_id
 from appliance.engines.identity.messages import PersonForgotten
 from appliance.engines.inventory.messages import DeviceAdded
 from appliance.engines.stays.directory import Directory
-from appliance.first_run import CORE, CORE_TOKEN
 from appliance.kernel import log as kernel_log
 from appliance.kernel import rebuild
 from appliance.kernel.ask import Asker, Room
@@ -47,7 +46,7 @@ from appliance.kernel.tasks import Nursery
 from appliance.kernel.telemetry import Metrics, Tracer, build_metrics, open_tracer
 from appliance.kernel.vault import Vault, VaultError, open_vault
 from appliance.rooms import ENGINES
-from appliance.where import data_option, say_and_stop, settings_of
+from appliance.where import CORE, CORE_TOKEN, data_option, say_and_stop, settings_of
 
 if TYPE_CHECKING:
     from appliance.bus.port import Bus

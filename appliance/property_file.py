@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -20,12 +22,17 @@ from appliance.engines.inventory.messages import (
     SetUpProperty,
 )
 from appliance.kernel.messages import Command, Role
-from appliance.kernel.money import minor
+from appliance.kernel.money import exponent, minor
 
 # 64 KiB: 2,000 rooms written one by one; ranges need far less.
 FILE_BYTES_MAX = 65_536
 ROOMS_MAX = 2_000
 DOOR_NUMBER_END = 0x8000
+# The settings' own rule for a property's id (kernel/settings.py).
+_PROPERTY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+# With "thermostat-" before it a name of a thing on the bus, of 63 characters at most.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_LOCAL_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 class BadPropertyFileError(ValueError):
@@ -128,6 +135,8 @@ def parse(text: str, name: str = "the property file") -> PropertyFile:
 
 
 def _check(described: PropertyFile, name: str) -> None:
+    _check_names(described, name)
+    _check_place(described.property, name)
     types = {entry.id for entry in described.room_type}
     buildings = {entry.id for entry in described.building}
     for entry in described.rooms:
@@ -138,11 +147,54 @@ def _check(described: PropertyFile, name: str) -> None:
     numbers = [number for entry in described.rooms for number in numbers_of(entry)]
     if len(numbers) > ROOMS_MAX:
         raise BadPropertyFileError(f"{name}: {len(numbers)} rooms; one box serves {ROOMS_MAX}")
-    twice = sorted({number for number in numbers if numbers.count(number) > 1})
-    if twice:
-        raise BadPropertyFileError(f"{name}: room {twice[0]} is there twice")
     if not any(Role.MANAGER in person.roles for person in described.staff):
         raise BadPropertyFileError(f"{name}: nobody on the staff has the role manager")
+    list(commands(described))  # rates are amounts, ranges are ranges
+
+
+def _check_place(place: PropertyEntry, name: str) -> None:
+    try:
+        ZoneInfo(place.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise BadPropertyFileError(
+            f"{name}: there is no time zone {place.time_zone!r}; write one such as Europe/Lisbon"
+        ) from error
+    try:
+        exponent(place.currency)
+    except ValueError as error:
+        raise BadPropertyFileError(
+            f"{name}: there is no currency {place.currency!r}; write one such as EUR"
+        ) from error
+    for time in (place.check_in_from, place.check_out_until):
+        if not _LOCAL_TIME.fullmatch(time):
+            raise BadPropertyFileError(f'{name}: {time!r} is no time of day; write "15:00"')
+
+
+def _check_names(described: PropertyFile, name: str) -> None:
+    if not _PROPERTY_ID.fullmatch(described.property.id):
+        raise BadPropertyFileError(
+            f"{name}: the property's id {described.property.id!r} is not made of up to 63 small"
+            " letters, digits and hyphens; it stands in keys and topics"
+        )
+    groups = {
+        "building": [entry.id for entry in described.building],
+        "room type": [entry.id for entry in described.room_type],
+        "door": [entry.id for entry in described.door],
+        "room": [number for entry in described.rooms for number in numbers_of(entry)],
+        "person": [entry.id for entry in described.staff],
+    }
+    for what, names in groups.items():
+        for one in names:
+            if not _ID.fullmatch(one):
+                raise BadPropertyFileError(
+                    f"{name}: {what} {one!r}: a name here is up to 40 letters, digits, dots,"
+                    " hyphens and underscores, as it stands in topics"
+                )
+        if len(set(names)) < len(names):
+            twice = next(one for one in names if names.count(one) > 1)
+            raise BadPropertyFileError(f"{name}: {what} {twice} is there twice")
+    if clash := set(groups["door"]) & set(groups["room"]):
+        raise BadPropertyFileError(f"{name}: door {min(clash)} is called like a room")
 
 
 def numbers_of(entry: RoomsEntry) -> Iterator[str]:
@@ -242,9 +294,7 @@ def _door(door: DoorEntry, number: int) -> Iterator[tuple[str, Command]]:
     )
     yield (
         f"init:door:{door.id}",
-        AddDoor(
-            door_id=f"door-{door.id}", number=number, title=door.title, device_id=device_id
-        ),
+        AddDoor(door_id=f"door-{door.id}", number=number, title=door.title, device_id=device_id),
     )
 
 
