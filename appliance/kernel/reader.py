@@ -19,22 +19,36 @@ CONNECTIONS = 3
 ROWS_MAX = 10_000
 
 
+class TooManyRowsError(Exception):
+    """A query found more rows than may be read at once: ask for less, or page by `LIMIT`."""
+
+
 class Reader:
     """Queries over committed facts and read models, from the event loop."""
 
     def __init__(self, connections: Sequence[aiosqlite.Connection]) -> None:
         self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        self._connections = len(connections)
         for connection in connections:
             self._idle.put_nowait(connection)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a connection's thread is reading: a virtual clock stands still meanwhile."""
+        return self._idle.qsize() < self._connections
+
     async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Rows of a query, at most `ROWS_MAX`."""
+        """Every row of a query; raises TooManyRowsError beyond `ROWS_MAX`, never a part of them."""
         connection = await self._idle.get()
         try:
             async with connection.execute(sql, parameters) as cursor:
-                return [tuple(row) for row in await cursor.fetchmany(ROWS_MAX)]
+                found = [tuple(row) for row in await cursor.fetchmany(ROWS_MAX + 1)]
         finally:
             self._idle.put_nowait(connection)
+        if len(found) > ROWS_MAX:
+            # A list that ends silently is a lie: a sold night that nobody sees is sold again.
+            raise TooManyRowsError(f"more than {ROWS_MAX} rows: page by LIMIT, or ask for less")
+        return found
 
     async def row(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row, or None."""
@@ -49,7 +63,12 @@ class Reader:
     async def facts(self, after: int, limit: int) -> list[Recorded]:
         """Facts after a position, oldest first."""
         query = f"SELECT {COLUMNS} FROM event WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608
-        return [recorded(row) for row in await self.rows(query, (after, limit))]
+        return [recorded(row) for row in await self.rows(query, (after, min(limit, ROWS_MAX)))]
+
+    async def chained_rows(self, after: int, limit: int) -> list[tuple[Any, ...]]:
+        """Rows of `COLUMNS` and chain after a position, as they stand: nothing is decoded."""
+        query = f"SELECT {COLUMNS}, chain FROM event WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608
+        return await self.rows(query, (after, limit))
 
     async def head(self) -> int:
         """The last fact's position."""

@@ -89,6 +89,15 @@ class VirtualClock:
         self._now_ns = max(self._now_ns, target_ns)
         await self.settle()
 
+    async def leap(self, seconds: float) -> None:
+        """Move on at once, as a machine that was suspended: who slept through it wakes once, late.
+
+        What `advance` would do every second of a quiet night is done once here.
+        """
+        await self.settle()
+        self._wake(self._now_ns + round(seconds * _NS))
+        await self.settle()
+
     async def run_until(self, work: Awaitable[T], limit_s: float) -> T:
         """Do some work, moving from sleeper to sleeper whenever the house is quiet.
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -29,32 +29,42 @@ MONTHS: Final = [
     "December",
 ]
 
-COLUMNS: Final = frozenset(
+# The columns without which a row is no booking; all others may be missing.
+NEEDED: Final = frozenset(
     {
-        "is_canceled",
-        "lead_time",
         "arrival_date_year",
         "arrival_date_month",
         "arrival_date_day_of_month",
         "stays_in_weekend_nights",
         "stays_in_week_nights",
         "adults",
-        "children",
-        "babies",
-        "country",
-        "market_segment",
-        "distribution_channel",
         "reserved_room_type",
-        "assigned_room_type",
-        "adr",
         "reservation_status",
         "reservation_status_date",
     }
 )
+COLUMNS: Final = NEEDED | {
+    "adr",
+    "assigned_room_type",
+    "babies",
+    "booking_changes",
+    "children",
+    "country",
+    "distribution_channel",
+    "lead_time",
+    "market_segment",
+}
 # What the file writes where it knows nothing.
 NOTHING: Final = frozenset({"", "NA", "NULL"})
 # A night that costs more than this is looked at twice by a person; it is booked all the same.
 ADR_ODD_MINOR: Final = 100_000
+# Beyond these a number is noise, and the row cannot be read: two years of nights, as many guests
+# as a large house has beds, a century of lead time, a million a night.
+NIGHTS_MAX: Final = 730
+PEOPLE_MAX: Final = 1_000
+LEAD_DAYS_MAX: Final = 36_500
+CHANGES_MAX: Final = 1_000
+ADR_MAX: Final = 1_000_000
 
 
 class Status(StrEnum):
@@ -103,6 +113,7 @@ class Booking:
     status_date: date
     adr_minor: int  # per night, in hundredths; the file names no currency
     lead_days: int
+    changes: int  # how often it was changed between the booking and the arrival
     channel: str
     segment: str
     country: str
@@ -169,8 +180,9 @@ class BookingsFile:
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
             raw = gzip.decompress(raw)
+        # A row with more fields than the header has them under None: they are its own business.
         table = csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
-        missing = COLUMNS - set(table.fieldnames or ())
+        missing = NEEDED - set(table.fieldnames or ())
         if missing:
             raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}")
         return cls._sort(table)
@@ -189,7 +201,7 @@ class BookingsFile:
             bookings.append(found)
             odd = set(_dirt(row, found))
             # Equal rows are real bookings all the same: a content key would lose them.
-            if (whole := tuple(row.values())) in seen:
+            if (whole := tuple(map(str, row.values()))) in seen:
                 odd.add(Dirt.TWIN_ROW)
             seen.add(whole)
             if odd:
@@ -248,35 +260,70 @@ class BookingsFile:
         return dict(sorted(peaks.items()))
 
 
-def _number(text: str) -> int:
-    return 0 if text in NOTHING else int(Decimal(text))
+def _number(text: str | None, most: int) -> int:
+    if text is None or text.strip() in NOTHING:
+        return 0
+    value = Decimal(text)
+    if not 0 <= value <= most:
+        raise ValueError(f"{text} is not between 0 and {most}")
+    return int(value)
+
+
+def _adr_minor(text: str | None) -> int:
+    if text is None or text.strip() in NOTHING:
+        return 0
+    value = Decimal(text)
+    if not -ADR_MAX <= value <= ADR_MAX:
+        raise ValueError(f"{text} is no rate")
+    return int((value * 100).to_integral_value())
+
+
+def _ended(text: str, arrival: date) -> date:
+    day = date.fromisoformat(text.strip())
+    if (day - arrival).days > NIGHTS_MAX:
+        raise ValueError(f"nobody who came on {arrival} is here until {text}")
+    return day
+
+
+def _month(text: str) -> int:
+    name = text.strip().title()
+    return MONTHS.index(name) + 1 if name in MONTHS else int(name)
+
+
+def _text(text: str | None) -> str:
+    return "" if text is None or text.strip() in NOTHING else text.strip()
 
 
 def _booking(number: int, row: dict[str, str]) -> Booking | Refused:
     arrival: date | None = None
     status: Status | None = None
     try:
-        month = MONTHS.index(row["arrival_date_month"]) + 1
+        month = _month(row["arrival_date_month"])
         arrival = date(int(row["arrival_date_year"]), month, int(row["arrival_date_day_of_month"]))
-        status = Status(row["reservation_status"])
+        status = Status(row["reservation_status"].strip())
+        nights = [
+            _number(row[f"stays_in_{part}_nights"], NIGHTS_MAX) for part in ("weekend", "week")
+        ]
+        reserved, assigned = _text(row["reserved_room_type"]), _text(row.get("assigned_room_type"))
         booking = Booking(
             row_number=number,
             arrival=arrival,
-            nights=_number(row["stays_in_weekend_nights"]) + _number(row["stays_in_week_nights"]),
-            adults=_number(row["adults"]),
-            children=_number(row["children"]),
-            babies=_number(row["babies"]),
-            reserved_type=row["reserved_room_type"].strip(),
-            assigned_type=row["assigned_room_type"].strip(),
+            nights=_number(str(sum(nights)), NIGHTS_MAX),
+            adults=_number(row["adults"], PEOPLE_MAX),
+            children=_number(row.get("children"), PEOPLE_MAX),
+            babies=_number(row.get("babies"), PEOPLE_MAX),
+            reserved_type=reserved,
+            assigned_type=assigned or reserved,
             status=status,
-            status_date=date.fromisoformat(row["reservation_status_date"]),
-            adr_minor=int((Decimal(row["adr"]) * 100).to_integral_value()),
-            lead_days=_number(row["lead_time"]),
-            channel=row["distribution_channel"],
-            segment=row["market_segment"],
-            country="" if row["country"] in NOTHING else row["country"],
+            status_date=_ended(row["reservation_status_date"], arrival),
+            adr_minor=_adr_minor(row.get("adr")),
+            lead_days=_number(row.get("lead_time"), LEAD_DAYS_MAX),
+            changes=_number(row.get("booking_changes"), CHANGES_MAX),
+            channel=_text(row.get("distribution_channel")),
+            segment=_text(row.get("market_segment")),
+            country=_text(row.get("country")),
         )
-    except (ValueError, InvalidOperation, TypeError, AttributeError):
+    except (ArithmeticError, ValueError, TypeError, AttributeError):
         return Refused(row_number=number, why=Impossible.UNREADABLE, arrival=arrival, status=status)
     if booking.nights <= 0:
         why = Impossible.ZERO_NIGHTS
@@ -288,7 +335,7 @@ def _booking(number: int, row: dict[str, str]) -> Booking | Refused:
 
 
 def _dirt(row: dict[str, str], one: Booking) -> Iterator[Dirt]:
-    if row["children"] in NOTHING:
+    if (row.get("children") or "") in NOTHING and "children" in row:
         yield Dirt.CHILDREN_UNKNOWN
     if one.adults == 0:
         yield Dirt.NO_ADULT

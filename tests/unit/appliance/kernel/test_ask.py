@@ -205,5 +205,17 @@ async def test_another_form_of_a_read_model_is_rebuilt_at_the_next_start(tmp_pat
         assert await again.reader.rows("SELECT count(*) FROM toy_parcel") == [(1,)]
 
 
+async def test_a_virtual_clock_can_see_who_waits_for_a_thread(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        asked = asyncio.ensure_future(house.ask(Shelve(shelf="s", owner="o")))
+        read = asyncio.ensure_future(house.reader.head())
+        seen: list[tuple[bool, bool]] = []
+        look = asyncio.get_running_loop().call_soon
+        look(lambda: seen.append((house.asker.busy, house.reader.busy)))
+        await asyncio.gather(asked, read)
+        assert seen == [(True, True)]
+        assert (house.asker.busy, house.reader.busy) == (False, False)
+
+
 def test_bulk_batches_stay_small_enough_for_a_door_to_wait() -> None:
     assert kernel_ask.BULK_BATCH_MAX <= kernel_ask.BATCH_MAX // 4

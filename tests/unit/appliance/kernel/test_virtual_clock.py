@@ -169,3 +169,19 @@ async def test_cancelled_sleepers_are_forgotten(clock: VirtualClock) -> None:
     await clock.advance(10)
     assert task.cancelled()
     assert not clock._sleepers
+
+
+async def test_a_leap_wakes_whoever_slept_through_it_once_and_late(clock: VirtualClock) -> None:
+    woken: list[float] = []
+
+    async def every_second() -> None:
+        while True:
+            await sleep(clock, 1)
+            woken.append(clock.monotonic())
+
+    task = asyncio.ensure_future(every_second())
+    await clock.leap(3_600)
+    await clock.leap(3_600)
+    assert woken == [3_600, 7_200]
+    assert clock.read().wall_ms == START_MS + 7_200_000
+    task.cancel()

@@ -89,6 +89,7 @@ def test_the_house_is_as_full_as_an_independent_count_says() -> None:
 def row(**changes: str) -> dict[str, str]:
     return {
         "is_canceled": "0",
+        "booking_changes": "0",
         "lead_time": "10",
         "arrival_date_year": "2016",
         "arrival_date_month": "August",
@@ -164,5 +165,5 @@ def test_equal_rows_are_two_bookings(tmp_path: Path) -> None:
 def test_another_kind_of_file_is_refused_with_what_it_lacks(tmp_path: Path) -> None:
     path = tmp_path / "other.csv"
     path.write_text("a,b\n1,2\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="lacks the columns adr, adults"):
+    with pytest.raises(ValueError, match="lacks the columns adults, arrival_date"):
         BookingsFile.read(path)

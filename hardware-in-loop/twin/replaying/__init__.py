@@ -1,0 +1,1 @@
+"""A window of real bookings lived through on virtual time, and compared with two oracles."""
