@@ -124,14 +124,14 @@ def _prompted(person: StaffEntry) -> str:
     return pin
 
 
-def make_property(
-    described: PropertyFile, settings: Settings, new_pins: Mapping[str, str], clock: Clock
-) -> Made:
+def make_property(described: PropertyFile, settings: Settings, clock: Clock) -> Made:
     """Make the property, or add what is new; safe to run again. Raises NotMadeError, OSError.
 
     A new one grows in a scratch folder and moves in when it is whole, the log last: an init that
     was cut short is simply done again.
     """
+    new_pins = ask_pins(described, known_staff(settings))
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
     if listens(settings.command_socket):
         # The log has one writer.
@@ -315,10 +315,7 @@ def init(
     try:
         described = read(file)
         with _settings(described, data, web_port, bus_port) as settings:
-            new_pins = ask_pins(described, known_staff(settings))
-            made = make_property(
-                described, settings, new_pins, SystemClock(floor_path=settings.floor_file)
-            )
+            made = make_property(described, settings, SystemClock(floor_path=settings.floor_file))
     except (
         BadPropertyFileError,
         NotMadeError,

@@ -19,8 +19,15 @@ from appliance.bus import device_sheet
 from appliance.bus.credentials import BusRole
 from appliance.bus.in_process import InProcessHub
 from appliance.engines.doors.messages import CutKey, HolderKind, KeyReason
-from appliance.engines.stays.messages import CheckIn, CheckOut, Guest, LearnBooking, Night, StayState
-from appliance.first_run import DEVICE_SHEET, make_property
+from appliance.engines.stays.messages import (
+    CheckIn,
+    CheckOut,
+    Guest,
+    LearnBooking,
+    Night,
+    StayState,
+)
+from appliance.first_run import make_property
 from appliance.kernel.clock import Clock, ClockTrust, SystemClock
 from appliance.kernel.deciding import Asking
 from appliance.kernel.messages import Command, Done, Role, Who
@@ -31,6 +38,7 @@ from appliance.main import Box, Joined, open_box
 from appliance.property_file import parse
 from appliance.web.context import Ports
 from appliance.web.serving import build_ports, serve_ports
+from appliance.where import DEVICE_SHEET
 from twin.journal import Journal
 from twin.property import Property, hub_wire
 
@@ -164,9 +172,7 @@ class WholeHouse:
 
     async def door_of(self, room: str) -> str:
         """The door of a room."""
-        row = await self.box.reader.row(
-            "SELECT door_id FROM doors_door WHERE room_id = ?", (room,)
-        )
+        row = await self.box.reader.row("SELECT door_id FROM doors_door WHERE room_id = ?", (room,))
         assert row is not None, room
         return str(row[0])
 
@@ -294,7 +300,8 @@ def make_house(folder: Path) -> Settings:
     file = folder / "nightporter.toml"
     file.write_text(SETTINGS.format(folder=folder))
     settings = load_settings({}, files=[file], etc=folder / "etc").settings
-    made = make_property(parse(PROPERTY), settings, SystemClock(floor_path=None))
+    settings.data_dir.mkdir(exist_ok=True, mode=0o700)
+    made = make_property(parse(PROPERTY), settings, PINS, SystemClock(floor_path=None))
     assert not made.refused, made.refused
     return settings
 
@@ -331,9 +338,7 @@ async def open_whole_house(
     hub = InProcessHub(clock=clock, nursery=outside)
     journal = Journal()
     sheet = device_sheet.load(settings.data_dir / DEVICE_SHEET)
-    twin = Property(
-        sheet, wire=hub_wire(hub), clock=clock, nursery=outside, journal=journal
-    )
+    twin = Property(sheet, wire=hub_wire(hub), clock=clock, nursery=outside, journal=journal)
 
     def join(_clock: Clock, inside: Nursery) -> Joined:
         return Joined(bus=hub.join("core", role=BusRole.CORE, nursery=inside))
