@@ -37,6 +37,7 @@ from appliance.kernel.vault import Vault, VaultError, open_vault
 from appliance.plan import listens
 from appliance.property_file import (
     BadPropertyFileError,
+    PropertyEntry,
     PropertyFile,
     StaffEntry,
     commands,
@@ -76,19 +77,30 @@ class Made:
     refused: tuple[str, ...]
 
 
-def own_settings(described: PropertyFile, *, web_port: int, bus_port: int) -> str:
+def own_settings(
+    data: Path | str = ".",
+    run: Path | str = "run",
+    *,
+    web_port: int,
+    bus_port: int,
+    place: PropertyEntry | None = None,
+) -> str:
     """The settings file of a property that lives in one folder, wherever that folder is."""
-    place = described.property
+    named = "" if place is None else _named(place)
     return (
         "# Written by `nightporter init`; change what you need, then restart.\n"
         "# Paths are seen from this file's folder. `nightporter settings` explains every key.\n"
-        'data_dir = "."\nrun_dir = "run"\n\n'
-        f"[property]\nid = {json.dumps(place.id)}\n"
-        f"name = {json.dumps(place.title, ensure_ascii=False)}\n\n"
+        f'data_dir = "{data}"\nrun_dir = "{run}"\n\n{named}'
         f"[web]\nport = {web_port}\n\n[bus]\nport = {bus_port}\n\n"
         '# Whose time is believed: "synchronised", "hardware" or "system".\n'
         '[clock]\ntrust = "system"\n'
     )
+
+
+def _named(place: PropertyEntry) -> str:
+    # JSON's texts are TOML's too.
+    name = json.dumps(place.title, ensure_ascii=False)
+    return f"[property]\nid = {json.dumps(place.id)}\nname = {name}\n\n"
 
 
 def ask_pins(described: PropertyFile, known: Sequence[str]) -> Mapping[str, str]:
@@ -359,7 +371,7 @@ def _settings(
         if not folder.exists():
             folder.mkdir(parents=True, mode=0o700)
             made.append(folder)
-        text = own_settings(described, web_port=web_port, bus_port=bus_port)
+        text = own_settings(web_port=web_port, bus_port=bus_port, place=described.property)
         write_whole(folder / OWN_SETTINGS, text.encode())
         made.append(folder / OWN_SETTINGS)
         made.append(folder / "run")

@@ -301,7 +301,7 @@ def make_house(folder: Path) -> Settings:
     file.write_text(SETTINGS.format(folder=folder))
     settings = load_settings({}, files=[file], etc=folder / "etc").settings
     settings.data_dir.mkdir(exist_ok=True, mode=0o700)
-    made = make_property(parse(PROPERTY), settings, PINS, SystemClock(floor_path=None))
+    made = make_property(parse(PROPERTY), settings, SystemClock(floor_path=None))
     assert not made.refused, made.refused
     return settings
 
