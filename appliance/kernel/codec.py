@@ -64,18 +64,25 @@ def decode_event(kind: str, body: str | bytes) -> Event:
         return _decode_old(kind, body)
     try:
         return typing.cast(Event, _decoder(form).decode(body))
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise UnreadableEventError(f"a fact of kind {kind} has another shape: {error}") from error
 
 
 def _decode_old(kind: str, body: str | bytes) -> Event:
-    fields: dict[str, Any] = msgspec.json.decode(body)
-    for _ in range(UPCASTS_MAX):
-        if kind in event_of:
-            return msgspec.convert(fields, event_of[kind], strict=True)
-        if kind not in _upcasters:
-            break
-        kind, fields = _upcasters[kind](fields)
+    written = kind
+    try:
+        fields: dict[str, Any] = msgspec.json.decode(body)
+        for _ in range(UPCASTS_MAX):
+            if kind not in _upcasters:
+                break
+            kind, fields = _upcasters[kind](fields)
+            if kind in event_of:
+                return decode_event(kind, encode(fields))
+    except UnreadableEventError:
+        raise
+    except Exception as error:
+        sentence = f"a fact of kind {written} cannot be upcast: {type(error).__name__}"
+        raise UnreadableEventError(sentence) from error
     raise UnreadableEventError(f"no class and no upcaster reads facts of kind {kind!r}")
 
 

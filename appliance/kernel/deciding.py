@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,7 +27,7 @@ from appliance.kernel.engine import (
     Recorded,
     Yes,
 )
-from appliance.kernel.log import Log, Stamp
+from appliance.kernel.log import Log, Stamp, TransactionLostError
 from appliance.kernel.messages import (
     Answer,
     Command,
@@ -39,6 +39,9 @@ from appliance.kernel.messages import (
     Who,
 )
 from appliance.kernel.vault import Vault
+
+if TYPE_CHECKING:
+    from appliance.kernel.telemetry import Span, Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -106,10 +109,16 @@ class _Folds:
     states: dict[str, tuple[int, Any]] = field(default_factory=dict)
     touched: dict[str, tuple[int, Any] | None] = field(default_factory=dict)
 
+    def get(self, stream: str) -> tuple[int, Any] | None:
+        kept = self.states.pop(stream, None)
+        if kept is not None:
+            self.states[stream] = kept  # now the youngest: a busy stream is never folded anew
+        return kept
+
     def keep(self, stream: str, version: int, state: Any) -> None:
-        self.touched.setdefault(stream, self.states.get(stream))
+        self.touched.setdefault(stream, self.states.pop(stream, None))
         self.states[stream] = (version, state)
-        if len(self.states) > FOLDS_MAX:
+        while len(self.states) > FOLDS_MAX:
             self.states.pop(next(iter(self.states)))
 
     def undo(self) -> None:
@@ -158,8 +167,10 @@ class Deciding:
         self.log = log
         self.db: Connection = log.db
         self.faults: dict[str, Fault] = {}
+        self.unstored: Fault | None = None  # since when the disk refuses; None while it takes all
+        self.tracer: Tracer | None = None
         self._vault = vault
-        self._clock = clock
+        self.clock = clock
         self._folds = _Folds()
         self._routes: dict[type[Command], _Route] = {}
         self._inline: dict[type[Event], list[tuple[Engine, _Scene, InlineReaction]]] = {}
@@ -177,11 +188,15 @@ class Deciding:
         answers the whole batch NOT_STORED, and nothing of it happened.
         """
         decided: list[Decided] = []
+        commits: list[Span] = []
+        now = self.clock.read()
         try:
             with self.log.transaction():
-                now = self._clock.read()
                 for asking in batch:
-                    decided.append(self._carry_out_one(asking, now))
+                    if self.tracer is None:
+                        decided.append(self._carry_out_one(asking, now))
+                    else:
+                        decided.append(self._traced(self.tracer, asking, now, commits))
                     if hurry():
                         break
                 # Keys first: a sealed fact whose key is not on disk would be lost for ever.
@@ -190,8 +205,13 @@ class Deciding:
             logger.exception("a batch of %d could not be stored", len(batch))
             self._folds = _Folds()
             self._vault.drop_new_keys()
-            refused = _kernel_no(KernelRefusal.NOT_STORED, reason=_sentence(error))
-            return [Decided(answer=refused) for _ in batch]
+            refused = self._not_stored(error, now)
+            decided = [Decided(answer=refused) for _ in batch]
+        else:
+            self.unstored = None
+        for commit in commits:
+            commit.note(batch=len(decided), stored=self.unstored is None)
+            commit.__exit__(None, None, None)
         return decided
 
     def apply(self, work: Callable[[Connection], None]) -> None:
@@ -201,7 +221,7 @@ class Deciding:
 
     def state_of(self, stream: str, folds: Mapping[str, Fold]) -> Any:
         """The state of a stream by the fold that its first part names."""
-        kept = self._folds.states.get(stream)
+        kept = self._folds.get(stream)
         if kept is None:
             events = self.log.events_of(stream)
             kept = (len(events), folds[stream.partition("/")[0]](None, events))
@@ -219,8 +239,35 @@ class Deciding:
             for event, apply in engine.projection.on.items():
                 self._projections.setdefault(event, []).append((engine.name, apply))
 
+    def _traced(
+        self, tracer: Tracer, asking: Asking, now: Reading, commits: list[Span]
+    ) -> Decided:
+        with tracer.span(f"decide {asking.command.name}", asking.trace) as span:
+            one = self._carry_out_one(asking, now)
+            span.note(outcome="done" if isinstance(one.answer, Done) else one.answer.code)
+        commits.append(tracer.span("commit", asking.trace).__enter__())
+        return one
+
     def _carry_out_one(self, asking: Asking, now: Reading) -> Decided:
-        body = codec.encode(asking.command)
+        """One answer whatever happens: what this command breaks is no concern of its batch."""
+        try:
+            return self._answer_one(asking, now)
+        except Exception as error:
+            if disk_refused(error) or isinstance(error, TransactionLostError):
+                raise
+            self._folds.undo()
+            route = self._routes.get(type(asking.command))
+            raised = EngineRaisedError(route.engine.name if route else "kernel", "command")
+            raised.__cause__ = error
+            return Decided(answer=self._broken(raised, now))
+
+    def _answer_one(self, asking: Asking, now: Reading) -> Decided:
+        try:
+            body = codec.encode(asking.command)
+            asking.command_id.encode()
+        except UnicodeEncodeError:
+            # A lone surrogate is no letter: nobody's engine is broken by it.
+            return Decided(answer=_kernel_no(KernelRefusal.MALFORMED))
         if len(body) > COMMAND_BYTES_MAX or len(asking.command_id) > COMMAND_ID_CHARS_MAX:
             return Decided(answer=_kernel_no(KernelRefusal.TOO_LARGE))
         digest = self._vault.keyed_hash(asking.command.name.encode() + b"\0" + body, "answered")
@@ -269,6 +316,9 @@ class Deciding:
             raise EngineRaisedError(engine.name, "rule") from error
         if isinstance(decision, StrEnum | No):
             raise _RefusedError(_refused(engine.name, decision))
+        if decision is None:
+            # A rule that fell off its end has not said yes.
+            raise EngineRaisedError(engine.name, "rule") from TypeError("no decision")
         yes = decision if isinstance(decision, Yes) else Yes(events=decision)
         stamp = Stamp(
             who=asking.who,
@@ -289,7 +339,7 @@ class Deciding:
     ) -> list[Recorded]:
         if not events:
             return []
-        kept = self._folds.states.get(stream)
+        kept = self._folds.get(stream)
         version = kept[0] if kept else self.log.version_of(stream)
         try:
             sealed = [codec.seal(event, self._vault) for event in events]
@@ -318,23 +368,27 @@ class Deciding:
     def _react(
         self, asking: Asking, fact: Recorded, now: Reading, facts: list[Recorded], depth: int
     ) -> None:
+        numbers: dict[str, int] = {}
         for engine, scene, reaction in self._inline.get(type(fact.event), ()):
             if depth >= REACTION_DEPTH_MAX:
                 raise EngineRaisedError(engine.name, "chain of reactions") from None
             try:
-                commands = reaction.react(scene, fact.event, fact)
+                commands = list(reaction.react(scene, fact.event, fact))
+                routes = [self._routes[type(command)] for command in commands]
             except Exception as error:
                 if disk_refused(error):
                     raise
                 raise EngineRaisedError(engine.name, "reaction") from error
-            for number, command in enumerate(commands):
+            for route, command in zip(routes, commands, strict=True):
+                # Counted over all reactions of an engine: two of them must not make equal ids.
+                number = numbers[engine.name] = numbers.get(engine.name, -1) + 1
                 following = replace(
                     asking,
                     command=command,
                     command_id=f"{asking.command_id}>{fact.version}.{engine.name}.{number}",
                     cause=str(fact.position),
                 )
-                self._act(following, self._routes[type(command)], now, facts, depth + 1)
+                self._act(following, route, now, facts, depth + 1)
 
     def _first_answer(self, asking: Asking, digest: bytes) -> Answer | None:
         row = self.db.execute(
@@ -352,6 +406,13 @@ class Deciding:
             "INSERT INTO answered (actor, command_id, body_hash, answer) VALUES (?, ?, ?, ?)",
             (asking.who.actor, asking.command_id, digest, encode_answer(answer)),
         )
+
+    def _not_stored(self, error: Exception, now: Reading) -> Refused:
+        if self.unstored is None:
+            self.unstored = Fault("kernel", _sentence(error), now.wall_ms)
+        else:
+            self.unstored.count += 1
+        return _kernel_no(KernelRefusal.NOT_STORED, reason=_sentence(error))
 
     def _broken(self, error: EngineRaisedError, now: Reading) -> Refused:
         logger.error("%s", error, exc_info=error)
@@ -394,8 +455,9 @@ def _sentence(error: BaseException | None) -> str:
     return type(error).__name__ if error is not None else "no cause given"
 
 
-# SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_CANTOPEN, SQLITE_NOTADB: the medium's fault.
-_MEDIUM_CODES = frozenset({10, 11, 13, 14, 26})
+# SQLITE_BUSY, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB: the medium's
+# fault or the machine's, never an engine's (a card that fails is remounted read-only).
+_MEDIUM_CODES = frozenset({5, 7, 8, 10, 11, 13, 14, 15, 26})
 
 
 def disk_refused(error: Exception) -> bool:

@@ -9,19 +9,25 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from appliance.kernel.ask import Asker
-from appliance.kernel.deciding import Asking
+from appliance.kernel.clock import sleep
+from appliance.kernel.deciding import Asking, disk_refused
 from appliance.kernel.engine import Connection, Engine, Projection, Reaction, Recorded
 from appliance.kernel.messages import Admission, KernelRefusal, Refused, Role, Surface, Who
 from appliance.kernel.reader import Reader
 from appliance.kernel.tasks import Nursery
 
+if TYPE_CHECKING:
+    from appliance.kernel.telemetry import Metrics
+
 logger = logging.getLogger(__name__)
 
 # 64 facts a transaction: about 3 ms on the writer, what a door may be made to wait.
 STEP_MAX = 64
+# One second between tries while the box is busy or the disk refuses: nobody waits for a follower.
+RETRY_S = 1.0
 # 2 s: DESIGN section 6, beyond this a lag is shown.
 LAG_SHOWN_MS = 2_000
 
@@ -32,6 +38,10 @@ class Step(Protocol):
     async def __call__(self, facts: Sequence[Recorded]) -> None:
         """Take the facts in; raise to be quarantined at the first of them."""
         ...
+
+
+class NotNowError(Exception):
+    """The box could not take it at this moment (busy, disk full): the same is tried again."""
 
 
 class PoisonedError(Exception):
@@ -67,6 +77,7 @@ class Follower:
         self.head = 0
         self.quarantined: str | None = None
         self._oldest_waiting_ms: int | None = None
+        self._singly = 0  # how many facts are still taken one by one
 
     async def load(self) -> None:
         """Find the cursor. A follower that is new starts at the beginning."""
@@ -74,6 +85,11 @@ class Follower:
         row = await self._reader.row(query, (self.name,))
         self.position, self.quarantined = row or (0, None)
         self.head = await self._reader.head()
+        waiting = await self._reader.row(
+            "SELECT at_wall FROM event WHERE position > ? ORDER BY position LIMIT 1",
+            (self.position,),
+        )
+        self._oldest_waiting_ms = None if waiting is None else waiting[0]
         self._news.set()
 
     def notice(self, facts: Sequence[Recorded]) -> None:
@@ -93,11 +109,16 @@ class Follower:
 
     async def resume(self, *, skip: bool) -> None:
         """A person lets it go on: at the fact that stopped it, or after that fact."""
-        if skip:
-            self.position += 1
-        self.quarantined = None
-        await self._asker.apply(self._keep_cursor)
+        if self.quarantined is None:
+            return  # two people pressed the button: the second must not skip a good fact
+        position = self.position + 1 if skip else self.position
+        await self._asker.apply(lambda db: keep_cursor(db, self.name, position))
+        self.position, self.quarantined = position, None
         self._news.set()
+
+    async def rebuilt(self) -> None:
+        """Its read model was built anew, up to a cursor that was kept with it: go on from there."""
+        await self.load()
 
     def standing(self) -> Standing:
         """For health and metrics."""
@@ -106,31 +127,57 @@ class Follower:
         )
 
     async def _advance(self) -> bool:
-        facts = await self._reader.facts(self.position, STEP_MAX)
+        """Take some facts in; if that fails, one by one, to stand still exactly at the bad one."""
+        after = self.position
+        try:
+            facts = await self._take(after, 1 if self._singly else STEP_MAX)
+        except Exception as error:
+            if await self._pause_for(error):
+                return True
+            if not self._singly:
+                self._singly = STEP_MAX
+                return True
+            logger.exception("follower %s stopped after position %d", self.name, after)
+            await self._quarantine(_sentence(error))
+            return False
         if not facts:
             self._oldest_waiting_ms = None
             return False
-        self._oldest_waiting_ms = facts[0].at_wall_ms
-        try:
-            await self._step(facts)
-        except PoisonedError as error:
-            self.position = error.position - 1
-            await self._quarantine(error.sentence)
-            return False
-        except Exception as error:
-            logger.exception("follower %s stopped after position %d", self.name, self.position)
-            await self._quarantine(type(error).__name__)
-            return False
+        self._singly = max(0, self._singly - 1)
         self.position = facts[-1].position
+        return True
+
+    async def _take(self, after: int, limit: int) -> Sequence[Recorded]:
+        facts = await self._reader.facts(after, limit)
+        if facts:
+            self._oldest_waiting_ms = facts[0].at_wall_ms
+            await self._step(facts)
+        return facts
+
+    async def _pause_for(self, error: Exception) -> bool:
+        """Whether it is the box that is in trouble, not the fact: then wait, and try again."""
+        if not isinstance(error, NotNowError) and not disk_refused(error):
+            return False
+        logger.warning("follower %s waits: %s", self.name, _sentence(error))
+        await sleep(self._asker.deciding.clock, RETRY_S)
         return True
 
     async def _quarantine(self, sentence: str) -> None:
         self.quarantined = sentence
         logger.error("follower %s is quarantined: %s", self.name, sentence)
-        await self._asker.apply(self._keep_cursor)
+        try:
+            await self._asker.apply(self._keep_quarantine)
+        except Exception:
+            # It stands still and is shown; after a restart it trips here again.
+            logger.exception("the quarantine of %s could not be stored", self.name)
 
-    def _keep_cursor(self, db: Connection) -> None:
+    def _keep_quarantine(self, db: Connection) -> None:
         keep_cursor(db, self.name, self.position, self.quarantined)
+
+
+def _sentence(error: Exception) -> str:
+    # The type only, or our own words: an exception's text may quote what a person typed.
+    return error.sentence if isinstance(error, PoisonedError) else type(error).__name__
 
 
 def keep_cursor(db: Connection, name: str, position: int, quarantined: str | None = None) -> None:
@@ -145,14 +192,18 @@ def keep_cursor(db: Connection, name: str, position: int, quarantined: str | Non
 
 def view_step(view: Projection, asker: Asker) -> Step:
     """A read model that follows: rows and cursor change in one transaction."""
+    name = f"view:{view.name}"
 
     async def step(facts: Sequence[Recorded]) -> None:
         def work(db: Connection) -> None:
+            # The cursor on disk, not the one in memory: a rebuild may have overtaken this step.
+            kept = db.execute("SELECT position FROM follower WHERE name = ?", (name,)).fetchone()
+            after = kept[0] if kept else 0
             for fact in facts:
                 apply = view.on.get(type(fact.event))
-                if apply is not None:
+                if apply is not None and fact.position > after:
                     _apply(db, apply, fact)
-            keep_cursor(db, f"view:{view.name}", facts[-1].position)
+            keep_cursor(db, name, max(after, facts[-1].position))
 
         await asker.apply(work)
 
@@ -163,6 +214,8 @@ def _apply(db: Connection, apply: Callable[..., None], fact: Recorded) -> None:
     try:
         apply(db, fact.event, fact)
     except Exception as error:
+        if disk_refused(error):
+            raise
         logger.exception("a view could not take the fact at position %d", fact.position)
         raise PoisonedError(fact.position, type(error).__name__) from error
 
@@ -192,24 +245,36 @@ def reaction_step(engine: str, reaction: Reaction, asker: Asker) -> Step:
                 ),
                 Admission.DESK,
             )
-            if isinstance(answer, Refused) and answer.code in _NOT_ANSWERED:
+            if not isinstance(answer, Refused):
+                continue
+            if answer.code in _NOT_NOW:
+                raise NotNowError(f"{command.name} was answered {answer.code}")
+            if answer.code in _NOT_ANSWERED:
                 raise PoisonedError(fact.position, f"{command.name} was answered {answer.code}")
 
     return step
 
 
 # Answers that are no decision: acting on the fact is still owed.
+_NOT_NOW = frozenset({KernelRefusal.OVERLOADED, KernelRefusal.NOT_STORED})
 _NOT_ANSWERED = frozenset(
-    {KernelRefusal.BROKEN, KernelRefusal.NOT_STORED, KernelRefusal.UNKNOWN_COMMAND}
+    {
+        KernelRefusal.BROKEN,
+        KernelRefusal.UNKNOWN_COMMAND,
+        KernelRefusal.WRONG_ROLE,
+        KernelRefusal.TOO_LARGE,
+        KernelRefusal.MALFORMED,
+    }
 )
 
 
 class Followers:
     """Starts and shows every follower of the box."""
 
-    def __init__(self, asker: Asker, reader: Reader) -> None:
+    def __init__(self, asker: Asker, reader: Reader, metrics: Metrics | None = None) -> None:
         self._asker = asker
         self._reader = reader
+        self._metrics = metrics
         self.all: dict[str, Follower] = {}
         asker.listen(self._notice)
 
@@ -225,8 +290,11 @@ class Followers:
     def add(self, name: str, step: Callable[[Sequence[Recorded]], Awaitable[None]]) -> Follower:
         """Enrol one more; `start` runs it."""
         assert name not in self.all, f"two followers are called {name}"
-        self.all[name] = Follower(name, step, self._reader, self._asker)  # type: ignore[arg-type]
-        return self.all[name]
+        follower = Follower(name, step, self._reader, self._asker)  # type: ignore[arg-type]
+        self.all[name] = follower
+        if self._metrics is not None:
+            self._show(follower, self._metrics)
+        return follower
 
     async def start(self, nursery: Nursery) -> None:
         """Find every cursor and begin. A follower may end alone: law 5."""
@@ -243,6 +311,22 @@ class Followers:
         for follower in self.all.values():
             while follower.quarantined is None and follower.position < self._asker.head():
                 await self._asker.apply(lambda _db: None)
+
+    def _show(self, follower: Follower, metrics: Metrics) -> None:
+        name = follower.name
+
+        def lag_s() -> float:
+            oldest_ms = follower.standing().oldest_waiting_ms
+            now_ms = self._asker.deciding.clock.read().wall_ms
+            return 0.0 if oldest_ms is None else max(0.0, (now_ms - oldest_ms) / 1000)
+
+        metrics.follower_lag_positions.labels(name).set_function(
+            lambda: max(0, follower.head - follower.position)
+        )
+        metrics.follower_lag_seconds.labels(name).set_function(lag_s)
+        metrics.quarantined.labels(name).set_function(
+            lambda: 0 if follower.quarantined is None else 1
+        )
 
     def _notice(self, facts: Sequence[Recorded]) -> None:
         for follower in self.all.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -10,6 +11,9 @@ from typing import Any, TypeVar
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+# A task that ends may start another one to clean up, and that one once more; more is a loop.
+CLOSING_ROUNDS_MAX = 8
 
 
 class Nursery:
@@ -39,10 +43,13 @@ class Nursery:
     async def close(self) -> None:
         """Cancel everything and wait until each has cleaned up."""
         self._closing = True
-        waiting = list(self._tasks)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        for _ in range(CLOSING_ROUNDS_MAX):
+            waiting = [task for task in self._tasks if not task.done()]
+            if not waiting:
+                return
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     def _start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -70,5 +77,9 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():  # cancelled again while it waits: the work still has its end
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("work whose waiter had gone raised: %r", error, exc_info=error)
         raise

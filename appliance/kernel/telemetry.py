@@ -89,6 +89,8 @@ class Span(Protocol):
 class Tracer(Protocol):
     """Makes spans. Off by default, and then nearly free."""
 
+    records: bool  # False: whoever makes many spans may leave it
+
     def span(self, name: str, parent: str | None = None, **attributes: Attribute) -> Span:
         """Prepare a step below `parent` (a traceparent; an invalid one begins a new trace)."""
         ...
@@ -118,6 +120,8 @@ class _Unrecorded:
 
 class _Off:
     """Carries traces on and records none."""
+
+    records = False
 
     def span(self, name: str, parent: str | None = None, **attributes: Attribute) -> Span:
         del name, attributes
@@ -153,6 +157,8 @@ class _Recorded:
 
 class _On:
     """Records through the OpenTelemetry SDK, which is loaded only here: it costs 10 MB."""
+
+    records = True
 
     def __init__(self, role: str, traced_share: float, processor: SpanProcessor) -> None:
         from opentelemetry import trace  # noqa: PLC0415
