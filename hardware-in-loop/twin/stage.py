@@ -306,12 +306,17 @@ class Stage:
 
     async def ask(self, name: str, body: dict[str, Any], command_id: str) -> dict[str, Any]:
         """A command over the box's own socket."""
+        return await self.request(
+            {"ask": {"name": name, "id": command_id, "body": body, "actor": "box"}}
+        )
+
+    async def request(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Anything over the box's own socket."""
         reader, writer = await asyncio.open_unix_connection(
             self.data / "run" / "command.sock", limit=LINE_BYTES_MAX
         )
         try:
-            asked = {"name": name, "id": command_id, "body": body, "actor": "box"}
-            writer.write(json.dumps({"n": 1, "ask": asked}).encode() + b"\n")
+            writer.write(json.dumps({"n": 1, **request}).encode() + b"\n")
             answer: dict[str, Any] = json.loads(await reader.readline())
         finally:
             writer.close()
@@ -324,6 +329,10 @@ class Stage:
     async def post(self, path: str, body: Any) -> Any:
         """Tell the twin."""
         return await self._call("POST", path, body)
+
+    async def delete(self, path: str) -> Any:
+        """Let the twin forget something."""
+        return await self._call("DELETE", path, None)
 
     async def _call(self, method: str, path: str, body: Any) -> Any:
         if self._http is None:
