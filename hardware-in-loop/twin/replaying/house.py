@@ -16,14 +16,14 @@ from appliance.bus import device_sheet
 from appliance.bus.credentials import BusRole
 from appliance.bus.device_sheet import DeviceSheet
 from appliance.bus.in_process import InProcessHub
-from appliance.first_run import CORE, DEVICE_SHEET, make_property, own_settings
+from appliance.first_run import make_property
 from appliance.kernel import codec
 from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.deciding import Asking
 from appliance.kernel.engine import Recorded
 from appliance.kernel.messages import Answer, Done, Role, Surface, Who
 from appliance.kernel.settings import Settings
-from appliance.kernel.settings_files import load_settings
+from appliance.kernel.settings_files import ENVIRONMENT, load_settings
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.virtual_clock import VirtualClock
 from appliance.main import Box, Joined, open_box
@@ -36,6 +36,7 @@ from appliance.property_file import (
     RoomTypeEntry,
     StaffEntry,
 )
+from appliance.where import CORE, DEVICE_SHEET
 from sync.main import run as run_sync
 from sync.pms.mews.client import MewsAccount
 from sync.running import Running
@@ -254,10 +255,10 @@ def type_id(index: int) -> str:
 
 
 def _settings(folder: Path) -> Settings:
-    own = folder / "nightporter.toml"
-    own.write_text(own_settings(folder, folder / "run", web_port=8080, bus_port=1883))
+    own = folder / "replay.toml"
+    own.write_text('data_dir = "."\nrun_dir = "run"\n', encoding="utf-8")
     # The settings of a box that may live on this machine are none of a replay's business.
-    return load_settings({"NIGHTPORTER_CONFIG": str(own)}, etc=folder / "none").settings
+    return load_settings({ENVIRONMENT: str(own)}, etc=folder / "none").settings
 
 
 def _sync_settings(settings: Settings) -> SyncSettings:

@@ -214,7 +214,7 @@ async def test_a_virtual_clock_can_see_who_waits_for_a_thread(tmp_path: Path) ->
         look(lambda: seen.append((house.asker.busy, house.reader.busy)))
         await asyncio.gather(asked, read)
         assert seen == [(True, True)]
-        assert (house.asker.busy, house.reader.busy) == (False, False)
+        assert not house.asker.busy  # the reader may be: followers look at what was written
 
 
 def test_bulk_batches_stay_small_enough_for_a_door_to_wait() -> None:
