@@ -14,7 +14,7 @@ from appliance.asked import NeedsSignInError, NotForYouError
 from appliance.kernel.ask import WriterStoppedError
 from appliance.web.context import Request
 from appliance.web.documents import BadDocumentError, Documents
-from appliance.web.limits import refusal
+from appliance.web.limits import refusal, where
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +108,7 @@ def error_of(error: GraphQLError, asked: Request) -> dict[str, Any]:
     elif cause is None or isinstance(cause, GraphQLError):
         code, sentence = "BAD_REQUEST", _first_line(error.message)
     else:
-        # The type only: an exception's text may quote what a person typed.
-        logger.error("GraphQL %s raised %s", error.path, type(cause).__name__, exc_info=cause)
+        logger.error("GraphQL %s broke: %s", error.path, where(cause))
         code, sentence = "BROKEN", asked.text("error.broken")
     return {"message": sentence, "path": error.path, "extensions": {"code": code}}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -150,8 +151,7 @@ class Guard:
         except UnicodeDecodeError:
             return refusal(400, "This text cannot be read: it is not UTF-8.")
         except Exception as error:
-            # The type only: an exception's text may quote what a person typed.
-            logger.exception("a request to %s broke: %s", request.path, type(error).__name__)
+            logger.error("a request broke: %s", where(error))  # noqa: TRY400 - see `where`
             return refusal(500, "Something broke here. Please ask the front desk.")
 
     def _finish(self, response: web.StreamResponse) -> None:
@@ -162,7 +162,16 @@ class Guard:
             response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
 
 
+def where(error: BaseException) -> str:
+    """What was raised and where, without its text, which may quote what a person typed."""
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_SHOWN:]
+    places = " < ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in frames[::-1])
+    return f"{type(error).__name__} in {places}"
+
+
 LIVE_PATH: Final = "/graphql"
+# Enough to find the line; the rest is the framework's.
+FRAMES_SHOWN: Final = 6
 
 
 def _is_socket(request: web.Request) -> bool:

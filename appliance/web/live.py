@@ -192,6 +192,10 @@ class _Connection:
             await self._socket.close(code=1013, message=b"Too slow: connect again")
         except ConnectionError:
             pass  # the other side has gone; nobody is left to be told
+        except Exception as error:
+            # A stream that raises ends alone; what is said of it holds no inside.
+            shown = error_of(GraphQLError("", original_error=error), self._asked)
+            await self._send({"type": "error", "id": operation_id, "payload": [shown]})
         finally:
             self._running.pop(operation_id, None)
 

@@ -300,7 +300,6 @@ def make_house(folder: Path) -> Settings:
     file = folder / "nightporter.toml"
     file.write_text(SETTINGS.format(folder=folder))
     settings = load_settings({}, files=[file], etc=folder / "etc").settings
-    settings.data_dir.mkdir(exist_ok=True, mode=0o700)
     made = make_property(parse(PROPERTY), settings, SystemClock(floor_path=None))
     assert not made.refused, made.refused
     return settings

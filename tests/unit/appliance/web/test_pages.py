@@ -140,7 +140,7 @@ async def test_a_guest_cannot_open_or_see_another_guests_door(house: WholeHouse)
         moved = house.unlocks()
         form = {"id": "a" * 32, "door": await house.door_of("102")}
         await browser.post("/door", form)
-        assert "role=\"alert\"" in browser.text
+        assert 'role="alert"' in browser.text
         assert other not in browser.text
         assert "Kahn" not in browser.text
         await browser.get(theirs.at)
@@ -164,7 +164,8 @@ async def test_an_id_of_another_guest_reveals_nothing(house: WholeHouse) -> None
 
 
 @pytest.mark.parametrize(
-    ("room", "surname"), [("101", "Nobody"), ("999", "Weber"), ("104", "Weber"), ("", ""), ("1'", "x")]
+    ("room", "surname"),
+    [("101", "Nobody"), ("999", "Weber"), ("104", "Weber"), ("", ""), ("1'", "x")],
 )
 async def test_every_wrong_sign_in_reads_the_same(
     house: WholeHouse, room: str, surname: str
@@ -249,7 +250,7 @@ async def test_whoever_left_reads_a_kind_goodbye_and_opens_nothing(house: WholeH
         assert "Thank you for staying with us" in browser.text
         assert "Open Room" not in browser.text
         await browser.post("/door", form)
-        assert "role=\"alert\"" in browser.text
+        assert 'role="alert"' in browser.text
     assert house.unlocks() == 0
 
 
@@ -324,7 +325,7 @@ async def test_a_request_is_taken_once_and_shows_its_status(house: WholeHouse) -
         await browser.post("/help", {"id": "", "type": "towels", "words": "4242 4242 4242 4242"})
         assert "looks like a card number" in browser.text
         await browser.post("/help", {"id": "", "type": "bribe", "words": "x"})
-        assert "role=\"alert\"" in browser.text
+        assert 'role="alert"' in browser.text
     assert await house.facts("concierge.request_made.v1") == 1
 
 
