@@ -63,9 +63,13 @@ class Counterparties:
         """Sync belongs to this box: its silence is worth showing from now on."""
         self._health.register("sync", self._sync_vital)
 
-    async def take(self, fields: Any) -> dict[str, bool]:
-        """A report came in; raises msgspec.ValidationError where it has another shape."""
-        self.last = msgspec.convert(fields, Report, strict=True)
+    async def take(self, fields: Any) -> dict[str, Any]:
+        """A report came in; one of another shape is answered with a sentence and changes nothing."""
+        try:
+            report = msgspec.convert(fields, Report, strict=True)
+        except msgspec.ValidationError as error:
+            return {"ok": False, "error": str(error)}
+        self.last = report
         self.heard_ms = self._clock.read().wall_ms
         for one in self.last.counterparties[:COUNTERPARTIES_MAX]:
             self._health.register(one.name, functools.partial(self._vital, one.name))

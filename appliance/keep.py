@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import tempfile
@@ -15,6 +16,7 @@ import click
 from appliance.archive import FORMAT, BadBackupError, Contents, digest_of, files_in, pack
 from appliance.kernel import log as kernel_log
 from appliance.kernel.clock import Clock, SystemClock
+from appliance.kernel.durable import write_whole
 from appliance.kernel.settings import Settings
 from appliance.kernel.settings_files import SettingsError, load_settings
 from appliance.kernel.vault import VaultError
@@ -37,6 +39,8 @@ from appliance.where import (
 FIRST = ("log.db", "keys.db")
 FILES = ("master.key", "bus-credentials.json", CORE_TOKEN, DEVICE_SHEET, OWN_SETTINGS)
 FOLDERS = ("pki", "blobs")
+# When the last backup was made: `nightporter doctor` tells its age.
+LAST_BACKUP = "last-backup.json"
 # Where secrets that the settings name are kept inside an archive when they stood outside.
 ELSEWHERE = "elsewhere"
 
@@ -77,6 +81,8 @@ def make_backup(settings: Settings, archive: Path, clock: Clock) -> Kept:
         )
         pack(folder, archive, contents)
         has_master = (folder / "master.key").exists()
+    stamp = {"at_wall_ms": contents.at_wall_ms, "facts": facts}
+    write_whole(settings.data_dir / LAST_BACKUP, json.dumps(stamp).encode())
     return Kept(bytes=archive.stat().st_size, facts=facts, master_key=has_master)
 
 
@@ -105,7 +111,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, Path]]:
     found = {name: data / name for name in FILES}
     for name in FOLDERS:
         found |= {f"{name}/{inside}": path for inside, path in files_in(data / name)}
-    for key, path in _named(settings.model_dump(by_alias=True)):
+    for key, path in named_files(settings):
         inside = path.is_relative_to(data)
         found[path.relative_to(data).as_posix() if inside else f"{ELSEWHERE}/{key}"] = path
     # The master key goes under its own name wherever it stands: restore looks for it there.
@@ -116,8 +122,12 @@ def _files(settings: Settings) -> Iterator[tuple[str, Path]]:
             yield name, path
 
 
-def _named(tree: dict[str, object], above: str = "") -> Iterator[tuple[str, Path]]:
+def named_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     """Every file that a setting names, by the setting's dotted key."""
+    yield from _named(settings.model_dump(by_alias=True), "")
+
+
+def _named(tree: dict[str, object], above: str) -> Iterator[tuple[str, Path]]:
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from _named(value, f"{above}{name}.")

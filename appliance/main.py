@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import functools
 import logging
 import os
@@ -19,7 +20,7 @@ import click
 from appliance.bus import discovery
 from appliance.bus.client import BusSettings, MqttBus
 from appliance.bus.words import DeviceKind
-from appliance.counterparties import Counterparties, as_lines
+from appliance.counterparties import Counterparties
 from appliance.engines.climate.gateway import Gateway as ClimateGateway
 from appliance.engines.climate.telemetry import Telemetry
 from appliance.engines.doors.credentials import Locksmith
@@ -34,29 +35,32 @@ from appliance.kernel.ask import Asker, Room
 from appliance.kernel.clock import Clock, SystemClock
 from appliance.kernel.deciding import Deciding
 from appliance.kernel.durable import write_whole
-from appliance.kernel.followers import LAG_SHOWN_MS, Followers, keep_cursor
-from appliance.kernel.health import Health, Patience, Vital, VitalState, judge
+from appliance.kernel.followers import Followers, keep_cursor
+from appliance.kernel.health import Health
 from appliance.kernel.log import Log
 from appliance.kernel.messages import Admission
 from appliance.kernel.reader import Reader, open_reader
 from appliance.kernel.secrets import issuer_key, load_masters, read_private, settle_master
-from appliance.kernel.settings import Settings
+from appliance.kernel.settings import PaymentKind, PmsKind, Settings
 from appliance.kernel.socket import CommandSocket
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.telemetry import Metrics, Tracer, build_metrics, open_tracer
 from appliance.kernel.vault import Vault, VaultError, open_vault
+from appliance.rebuilding import Rebuilding
 from appliance.rooms import ENGINES
+from appliance.vitals import Vitals, status
 from appliance.where import CORE, CORE_TOKEN, data_option, say_and_stop, settings_of
 
 if TYPE_CHECKING:
     from appliance.bus.port import Bus
-    from appliance.kernel.clock import Reading
     from appliance.kernel.engine import Recorded
 
 logger = logging.getLogger(__name__)
 
-# The bus speaks at least every keepalive (15 s): three missed ones are late, a minute is down.
-BUS_PATIENCE = Patience(late_after_ms=45_000, down_after_ms=60_000)
+# A port that is taken, a folder or file that is not ours or not there: starting again cures none.
+NEEDS_A_PERSON = frozenset(
+    {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EROFS}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,14 +209,26 @@ async def _start(box: Box) -> None:
     await box.climate.start()
     box.nursery.mortal("measurements", box.telemetry.run())
     await _announce(box)
-    box.health.register("log", functools.partial(_log_vital, box))
-    box.health.register("bus", functools.partial(_bus_vital, box))
-    for name in box.followers.all:
-        box.health.register(name, functools.partial(_follower_vital, box, name))
-    for engine in ENGINES:
-        box.health.register(
-            f"engine {engine.name}", functools.partial(_engine_vital, box, engine.name)
-        )
+    await _watch(box)
+
+
+async def _watch(box: Box) -> None:
+    """Let every part say how it stands; sync's silence too, where sync belongs to this box."""
+    last = await box.reader.row("SELECT at_wall FROM event ORDER BY position DESC LIMIT 1")
+    vitals = Vitals(
+        log=box.asker,
+        faults=box.asker.deciding.faults,
+        bus=box.bus,
+        followers=box.followers,
+        data_dir=box.settings.data_dir,
+        since_ms=box.clock.read().wall_ms,
+        last_fact_ms=None if last is None else last[0],
+    )
+    box.asker.listen(vitals.notice)
+    vitals.register(box.health, [engine.name for engine in ENGINES])
+    sync = box.settings.sync
+    if sync.pms.kind is not PmsKind.NONE or sync.payments.kind is not PaymentKind.NONE:
+        box.counterparties.expect()
 
 
 def _raise_floor(clock: Clock, db: Any) -> None:
@@ -269,100 +285,8 @@ def _announced(device_id: str, kind: str, room_id: str | None) -> discovery.Anno
     )
 
 
-def _log_vital(box: Box, reading: Reading) -> Vital:
-    waiting = sum(box.asker.waiting().values())
-    return Vital(
-        name="log",
-        last_confirmed_wall_ms=reading.wall_ms,
-        queue_depth=waiting,
-        oldest_ms=None,
-        state=VitalState.OK,
-        sentence=f"log: {box.asker.head()} facts on disk, {waiting} commands waiting",
-    )
-
-
-def _bus_vital(box: Box, reading: Reading) -> Vital:
-    standing = box.bus.standing()
-    age_s = standing.confirmed_age_s
-    return judge(
-        "bus",
-        reading,
-        BUS_PATIENCE,
-        last_confirmed_wall_ms=None if age_s is None else reading.wall_ms - int(age_s * 1000),
-        queue_depth=standing.outgoing + standing.waiting,
-        oldest_ms=int(standing.oldest_wait_s * 1000) or None,
-    )
-
-
-def _follower_vital(box: Box, name: str, reading: Reading) -> Vital:
-    standing = box.followers.all[name].standing()
-    behind = standing.head - standing.position
-    waited_ms = (
-        None
-        if standing.oldest_waiting_ms is None or behind <= 0
-        else max(0, reading.wall_ms - standing.oldest_waiting_ms)
-    )
-    if standing.quarantined is not None:
-        state = VitalState.QUARANTINED
-        sentence = (
-            f"{name}: stands still at fact {standing.position + 1} ({standing.quarantined});"
-            " everything else goes on. A manager can let it go on or skip that fact."
-        )
-    else:
-        state = VitalState.LATE if (waited_ms or 0) > LAG_SHOWN_MS else VitalState.OK
-        sentence = f"{name}: {max(0, behind)} facts behind"
-    return Vital(
-        name=name,
-        last_confirmed_wall_ms=reading.wall_ms,
-        queue_depth=max(0, behind),
-        oldest_ms=waited_ms,
-        state=state,
-        sentence=sentence,
-    )
-
-
-def _engine_vital(box: Box, name: str, reading: Reading) -> Vital:
-    fault = box.asker.deciding.faults.get(name)
-    if fault is None:
-        return Vital(
-            name=f"engine {name}",
-            last_confirmed_wall_ms=reading.wall_ms,
-            queue_depth=0,
-            oldest_ms=None,
-            state=VitalState.OK,
-            sentence=f"engine {name}: no rule has failed since the start",
-        )
-    return Vital(
-        name=f"engine {name}",
-        last_confirmed_wall_ms=fault.at_wall_ms,
-        queue_depth=fault.count,
-        oldest_ms=max(0, reading.wall_ms - fault.at_wall_ms),
-        state=VitalState.QUARANTINED,
-        sentence=f"engine {name}: {fault.sentence}, {fault.count} times; its commands may fail,"
-        " all other engines work",
-    )
-
-
-async def status(box: Box, _fields: Any) -> dict[str, Any]:
-    """What `nightporter status` prints."""
-    vitals = box.health.snapshot(box.clock)
-    reading = box.clock.read()
-    sure = (
-        "sure" if reading.sure else f"UNSURE by {reading.uncertainty_ms // 1000} s: keys live 4 h"
-    )
-    return {
-        "lines": as_lines(vitals, {"clock": sure}),
-        "vitals": [
-            {
-                "name": vital.name,
-                "state": vital.state.value,
-                "last_confirmed_ms": vital.last_confirmed_wall_ms,
-                "queued": vital.queue_depth,
-                "oldest_ms": vital.oldest_ms,
-            }
-            for vital in vitals
-        ],
-    }
+async def _status(box: Box, _fields: Any) -> dict[str, Any]:
+    return status(box.health, box.clock)
 
 
 async def credential(box: Box, key_id: Any) -> dict[str, Any]:
@@ -409,7 +333,8 @@ async def run(settings: Settings) -> int:
             asker=box.asker, reader=box.reader, vault=box.vault, clock=clock, nursery=nursery
         )
         socket.add("report", box.counterparties.take)
-        socket.add("status", functools.partial(status, box))
+        socket.add("status", functools.partial(_status, box))
+        socket.add("rebuild", Rebuilding(ENGINES, settings.log_file, box.asker).take)
         socket.add("credential", functools.partial(credential, box))
         async with socket.serve(settings.command_socket), serve_web(box) as address:
             ready = settings.run_dir / "appliance.ready"
@@ -434,6 +359,10 @@ def appliance(data: Path | None) -> None:
     settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
     try:
         code = asyncio.run(run(settings))
-    except (VaultError, OSError) as error:
+    except VaultError as error:
+        say_and_stop(str(error))
+    except OSError as error:
+        if error.errno not in NEEDS_A_PERSON:
+            raise  # a disk that hiccups is tried again by the supervisor
         say_and_stop(str(error))
     raise SystemExit(code)
