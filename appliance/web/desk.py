@@ -6,7 +6,7 @@ from typing import Any
 
 import strawberry
 
-from appliance.asked import Answer, Asked, Info, Minor, NotForYouError
+from appliance.asked import JSON, Answer, Asked, Info, Minor, NotForYouError
 from appliance.engines.concierge import api as concierge
 from appliance.engines.doors import api as doors
 from appliance.engines.payments import api as payments
@@ -168,7 +168,7 @@ class Mutation:
                 engine="kernel",
                 code="not_quarantined",
                 sentence=sentence,
-                result={},
+                result=JSON({}),
                 position=None,
             )
         await follower.resume(skip=skip)
@@ -177,6 +177,6 @@ class Mutation:
             engine=None,
             code=None,
             sentence=asked.text("answer.done"),
-            result={"name": name},
+            result=JSON({"name": name}),
             position=None,
         )

@@ -13,8 +13,8 @@ from graphql import ExecutionResult, GraphQLError, OperationType, execute
 from appliance.asked import NeedsSignInError, NotForYouError
 from appliance.kernel.ask import WriterStoppedError
 from appliance.web.context import Request
-from appliance.web.documents import BadDocumentError, Documents
-from appliance.web.limits import refusal, where
+from appliance.web.documents import BadDocumentError, Document, Documents
+from appliance.web.limits import where
 
 logger = logging.getLogger(__name__)
 
@@ -44,24 +44,11 @@ class Api:
 
     async def answer(self, request: web.Request, asked: Request) -> web.Response:
         """POST /graphql."""
-        if request.content_type not in {"application/json", "application/graphql+json"}:
-            return refusal(400, "Send the query as JSON (Content-Type: application/json).")
         try:
-            envelope = _ENVELOPE.decode(await request.read())
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return refusal(400, "This is not a GraphQL request in JSON.")
-        text = self.text_of(envelope)
-        if text is None:
-            return refusal(400, "There is no query here.")
-        try:
-            document = self.documents.read(text)
+            envelope = await self._read(request)
+            document = self._document(envelope)
         except BadDocumentError as error:
             return _refused(error.sentences)
-        operation = document.operation(envelope.operation_name)
-        if operation is None:
-            return _refused(["Name one operation of this document."])
-        if operation.operation is OperationType.SUBSCRIPTION:
-            return _refused(["A subscription needs a WebSocket."])
         result = execute(
             self.schema,
             document.node,
@@ -78,6 +65,26 @@ class Api:
         return web.Response(
             body=_ENCODER.encode(said(result, asked)), content_type="application/json"
         )
+
+    async def _read(self, request: web.Request) -> Envelope:
+        if request.content_type not in {"application/json", "application/graphql+json"}:
+            raise BadDocumentError("Send the query as JSON (Content-Type: application/json).")
+        try:
+            return _ENVELOPE.decode(await request.read())
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise BadDocumentError("This is not a GraphQL request in JSON.") from None
+
+    def _document(self, envelope: Envelope) -> Document:
+        text = self.text_of(envelope)
+        if text is None:
+            raise BadDocumentError("There is no query here.")
+        document = self.documents.read(text)
+        operation = document.operation(envelope.operation_name)
+        if operation is None:
+            raise BadDocumentError("Name one operation of this document.")
+        if operation.operation is OperationType.SUBSCRIPTION:
+            raise BadDocumentError("A subscription needs a WebSocket.")
+        return document
 
     def text_of(self, envelope: Envelope) -> str | None:
         """The query's text: as sent, or one of our own by its hash."""

@@ -7,18 +7,17 @@ import ipaddress
 import logging
 import traceback
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from appliance.kernel.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 # 64 KiB: a hundred times the largest form or GraphQL request of ours.
 BODY_BYTES_MAX: Final = 65_536
@@ -150,7 +149,7 @@ class Guard:
             return _from_aiohttp(answer)
         except UnicodeDecodeError:
             return refusal(400, "This text cannot be read: it is not UTF-8.")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the last door: nobody else catches it
             logger.error("a request broke: %s", where(error))  # noqa: TRY400 - see `where`
             return refusal(500, "Something broke here. Please ask the front desk.")
 

@@ -133,9 +133,9 @@ class Pages:
             case Wait(seconds):
                 minutes = max(1, int(-(-seconds // 60)))
                 problem = asked.text("page.sign_in.wait", minutes=minutes)
-                response = await self._sign_in_page(request, problem, status=429, **typed)
-                response.headers["Retry-After"] = str(int(-(-seconds // 1)))
-                return response
+                page = await self._sign_in_page(request, problem, status=429, **typed)
+                page.headers["Retry-After"] = str(int(-(-seconds // 1)))
+                return page
             case NotIn():
                 return await self._sign_in_page(request, asked.text(no), status=401, **typed)
 

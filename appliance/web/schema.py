@@ -68,7 +68,7 @@ def build_schema() -> strawberry.federation.Schema:
         mutation=mutation,
         subscription=subscription,
         extensions=EXTENSIONS,
-        config=StrawberryConfig(scalar_map=SCALARS),  # type: ignore[arg-type]
+        config=StrawberryConfig(scalar_map=SCALARS),
     )
 
 

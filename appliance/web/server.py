@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections.abc import Callable
 from importlib.resources import files
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from appliance.kernel.telemetry import CONTENT_TYPE
 from appliance.web.console import Console
@@ -100,21 +100,17 @@ class _Entrance:
         return None if signed is None else self._sessions.context(request, signed)
 
 
-def _kind_not_found(
-    pages: Pages,
-) -> Callable[..., object]:
+def _kind_not_found(pages: Pages) -> Middleware:
     """A browser that is lost gets a page; anything else gets its JSON."""
 
     @web.middleware
-    async def middleware(request: web.Request, handler: object) -> web.StreamResponse:
-        assert callable(handler), "aiohttp hands in the next handler"
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            response: web.StreamResponse = await handler(request)
+            return await handler(request)
         except web.HTTPNotFound:
             if "text/html" in request.headers.get("Accept", ""):
                 return await pages.not_found(request)
             raise
-        return response
 
     return middleware
 
@@ -124,7 +120,7 @@ async def _alive(_request: web.Request) -> web.StreamResponse:
     return web.Response(text="ok\n")
 
 
-def _metrics(ports: Ports) -> Callable[[web.Request], object]:
+def _metrics(ports: Ports) -> Handler:
     async def metrics(request: web.Request) -> web.StreamResponse:
         """GET /metrics, on this machine only."""
         if not LOOPBACK.hold(request.remote):
@@ -134,7 +130,7 @@ def _metrics(ports: Ports) -> Callable[[web.Request], object]:
     return metrics
 
 
-def _static() -> Callable[[web.Request], object]:
+def _static() -> Handler:
     """Our own files, read once; a name is looked up, never opened."""
     folder = files("appliance.web") / "static"
     kept = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}

@@ -87,7 +87,10 @@ def build_ports(box: Any, *, public_url: str | None = None) -> Ports:
     guests = StayGuests(box.reader, box.vault, box.directory)
 
     async def ask_box(command: Command, command_id: str) -> Answer:
-        return await box.asker.ask(Asking(command=command, command_id=command_id, who=BOX))
+        answer: Answer = await box.asker.ask(
+            Asking(command=command, command_id=command_id, who=BOX)
+        )
+        return answer
 
     sign_in = SignIn(ask_box, box.reader, box.vault, box.clock, guests)
     sessions = Sessions(box.reader, box.vault, box.clock)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import pytest
@@ -212,7 +212,7 @@ class Browser:
         self.at = ""
         self.text = ""
 
-    async def __aenter__(self) -> Browser:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *of: object) -> None:
@@ -235,7 +235,7 @@ class Browser:
 
     def hidden(self, name: str, form: int = 0) -> str:
         """A hidden field of the page."""
-        return re.findall(rf'name="{name}" value="([^"]*)"', self.text)[form]
+        return str(re.findall(rf'name="{name}" value="([^"]*)"', self.text)[form])
 
     async def sign_in(self, room: str = "101", surname: str = "Weber") -> str:
         """Sign in by room and surname."""

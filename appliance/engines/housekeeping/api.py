@@ -11,7 +11,7 @@ from appliance.engines.housekeeping import projection
 from appliance.engines.housekeeping.messages import RoomStatus, SetRoomStatus
 from appliance.engines.housekeeping.projection import RoomLine
 
-RoomStatusWord = strawberry.enum(RoomStatus, name="RoomStatus")
+strawberry.enum(RoomStatus, name="RoomStatus")
 
 
 @strawberry.type
@@ -20,7 +20,7 @@ class CleaningRow:
 
     room_id: strawberry.ID
     room_number: str
-    status: RoomStatusWord
+    status: RoomStatus
     why: str
     leaving: bool
     arriving: bool
@@ -31,7 +31,7 @@ class OfRoom:
     """What housekeeping knows of a room."""
 
     @strawberry.field
-    async def status(self: Any, info: Info) -> RoomStatusWord:
+    async def status(self: Any, info: Info) -> RoomStatus:
         """How it is."""
 
         async def load() -> dict[str, RoomLine]:
@@ -73,9 +73,9 @@ class Mutation:
     async def set_room_status(
         self,
         info: Info,
-        id: str,  # noqa: A002 - the contract's name
+        id: str,
         room_id: strawberry.ID,
-        status: RoomStatusWord,
+        status: RoomStatus,
         reason: str = "",
     ) -> Answer:
         """Say how a room is."""

@@ -381,7 +381,7 @@ class Query:
 
 
 # GraphQL's arguments have the contract's names, and every one of them is named by the asker.
-# ruff: noqa: A002, FBT001, FBT002, PLR0913
+# ruff: noqa: FBT001, FBT002, PLR0913, PLR0917
 
 
 @strawberry.type

@@ -18,6 +18,6 @@ __all__ = ["property_folder"]
 
 
 @pytest.fixture
-async def house(property_folder: Path, tmp_path: Path) -> AsyncGenerator[WholeHouse, None]:  # noqa: F811 - pytest's way
+async def house(property_folder: Path, tmp_path: Path) -> AsyncGenerator[WholeHouse, None]:
     async with open_whole_house(copied(property_folder, tmp_path), tmp_path) as opened:
         yield opened

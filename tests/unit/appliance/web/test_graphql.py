@@ -252,8 +252,7 @@ BAD_BODIES: list[tuple[str, bytes]] = [
     ("application/json", b'{"query": "{ stay(id: 1.5) { id } }"}'),
     (
         "application/json",
-        b'{"query": "query($a: Date!) { quote(roomTypeId: \\"x\\", arrival: $a,'
-        b' departure: $a) { currency } }", "variables": {"a": "yesterday"}}',
+        b'{"query": "query($a: Date!) { arrivals(on: $a) { id } }", "variables": {"a": "yesterday"}}',
     ),
     ("application/json", b'{"query": "query($a: ID!) { stay(id: $a) { id } }", "variables": {}}'),
     ("text/plain", b'{"query": "{ me { name } }"}'),

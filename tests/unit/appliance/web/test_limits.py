@@ -82,13 +82,15 @@ async def test_a_body_beyond_the_limit_is_refused(house: WholeHouse) -> None:
 
 
 async def test_a_body_that_unpacks_to_a_large_one_is_not_unpacked(house: WholeHouse) -> None:
-    async with aiohttp.ClientSession() as session:
-        async with session.post(
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
             house.url + "/graphql",
             json={"query": "{ me { name } }" + " " * 200_000},
             compress="gzip",
-        ) as answer:
-            assert answer.status == 400
+        ) as answer,
+    ):
+        assert answer.status == 400
 
 
 def test_a_bucket_empties_refills_and_forgets_the_oldest() -> None:
@@ -119,20 +121,22 @@ async def test_a_strangers_flood_is_told_to_wait_and_the_desk_is_not(
         return replace(ports, settings=settings)
 
     settings = copied(property_folder, tmp_path)
-    async with open_whole_house(settings, tmp_path, change=as_strangers) as house:
-        async with aiohttp.ClientSession() as session:
-            statuses = []
-            for _ in range(int(RATE_BURST) + 60):
-                async with session.get(house.url + "/healthz") as answer:
-                    statuses.append(answer.status)
-                    if answer.status == 429:
-                        assert int(answer.headers["Retry-After"]) >= 1
-                        assert (await answer.json())["wait_s"] >= 1
-            assert statuses.count(429) > 0
-            assert set(statuses) == {200, 429}
-            for path in ("/staff-names", "/health", "/console"):
-                async with session.get(house.url + path) as answer:
-                    assert answer.status in {404, 429}
+    async with (
+        open_whole_house(settings, tmp_path, change=as_strangers) as house,
+        aiohttp.ClientSession() as session,
+    ):
+        statuses = []
+        for _ in range(int(RATE_BURST) + 60):
+            async with session.get(house.url + "/healthz") as answer:
+                statuses.append(answer.status)
+                if answer.status == 429:
+                    assert int(answer.headers["Retry-After"]) >= 1
+                    assert (await answer.json())["wait_s"] >= 1
+        assert statuses.count(429) > 0
+        assert set(statuses) == {200, 429}
+        for path in ("/staff-names", "/health", "/console"):
+            async with session.get(house.url + path) as answer:
+                assert answer.status in {404, 429}
 
 
 def test_networks_know_their_own() -> None:
@@ -157,10 +161,12 @@ async def test_a_request_that_hangs_is_ended(house: WholeHouse) -> None:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/hangs") as answer:
-                assert answer.status == 503
-                assert "try again" in (await answer.json())["sentence"]
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/hangs") as answer,
+        ):
+            assert answer.status == 503
+            assert "try again" in (await answer.json())["sentence"]
     finally:
         await runner.cleanup()
 
@@ -179,12 +185,14 @@ async def test_a_handler_that_raises_says_nothing_of_the_inside(
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/breaks") as answer:
-                assert answer.status == 500
-                text = await answer.text()
-                assert "ValueError" not in text
-                assert "4711" not in text
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/breaks") as answer,
+        ):
+            assert answer.status == 500
+            text = await answer.text()
+            assert "ValueError" not in text
+            assert "4711" not in text
     finally:
         await runner.cleanup()
     assert "broke: ValueError in breaks" in caplog.text
@@ -231,8 +239,10 @@ async def test_random_bytes_paths_and_headers_never_make_it_stumble(house: Whole
     chance = random.Random(18)
     seeds = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in PATHS]
     seeds += [
-        b"POST /door HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded"
-        b"\r\nContent-Length: 9\r\n\r\nid=1&do=2",
+        (
+            b"POST /door HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n\r\nid=1&do=2"
+        ),
         b"GET /%ff%fe HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /static/../../keys.db HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /static/%2e%2e%2fkeys.db HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -249,9 +259,10 @@ async def test_random_bytes_paths_and_headers_never_make_it_stumble(house: Whole
         request = bytearray(seeds[round_number % len(seeds)])
         for _ in range(round_number // len(seeds)):
             request[chance.randrange(len(request))] = chance.randrange(256)
-        answer = await raw(house, bytes(request))
-        status = answer.partition(b" ")[2][:3]
-        assert not status.startswith(b"5"), (bytes(request), answer[:300])
-    async with aiohttp.ClientSession() as session:
-        async with session.get(house.url + "/healthz") as answer:
-            assert answer.status == 200
+        said = await raw(house, bytes(request))
+        assert not said.partition(b" ")[2].startswith(b"5"), (bytes(request), said[:300])
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(house.url + "/healthz") as answer,
+    ):
+        assert answer.status == 200

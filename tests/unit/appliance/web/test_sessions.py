@@ -6,6 +6,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import aiohttp
+
 from appliance.engines.identity.messages import DeactivateStaff
 from appliance.kernel.messages import Role, Who
 from support.whole_house import PINS, WholeHouse, terminal
@@ -50,6 +51,7 @@ async def test_every_wrong_pin_reads_the_same(house: WholeHouse) -> None:
 
 async def test_guessing_a_pin_is_slowed_down_with_the_seconds_to_wait(house: WholeHouse) -> None:
     async with jar() as session:
+        status, body = 0, dict[str, Any]()
         for number in range(20):
             status, body, _ = await sign_in(session, house, "ida", f"{number:04}")
             if status == 429:
@@ -67,13 +69,15 @@ async def test_a_refresh_gives_the_next_token_and_a_lost_answer_the_same_one(
     async with jar() as session:
         _, _, cookies = await sign_in(session, house, "ida", PINS["ida"])
         first = cookies["np_refresh"].value
-        seen = []
+        seen, access = [], ""
         for _ in range(2):
-            async with aiohttp.ClientSession(cookies={"np_refresh": first}) as device:
-                async with device.post(house.url + "/sign-in/refresh") as answer:
-                    assert answer.status == 200, await answer.text()
-                    seen.append(answer.cookies["np_refresh"].value)
-                    access = (await answer.json())["access"]
+            async with (
+                aiohttp.ClientSession(cookies={"np_refresh": first}) as device,
+                device.post(house.url + "/sign-in/refresh") as answer,
+            ):
+                assert answer.status == 200, await answer.text()
+                seen.append(answer.cookies["np_refresh"].value)
+                access = (await answer.json())["access"]
         assert seen[0] == seen[1] != first
         headers = {"Authorization": f"Bearer {access}"}
         body = {"query": ME}
@@ -83,10 +87,12 @@ async def test_a_refresh_gives_the_next_token_and_a_lost_answer_the_same_one(
 
 async def test_a_refresh_without_or_with_a_wrong_cookie_is_a_neutral_no(house: WholeHouse) -> None:
     for cookie in ("", "x", "y" * 4_000):
-        async with aiohttp.ClientSession(cookies={"np_refresh": cookie}) as session:
-            async with session.post(house.url + "/sign-in/refresh") as answer:
-                assert answer.status == 401
-                assert list(await answer.json()) == ["sentence"]
+        async with (
+            aiohttp.ClientSession(cookies={"np_refresh": cookie}) as session,
+            session.post(house.url + "/sign-in/refresh") as answer,
+        ):
+            assert answer.status == 401
+            assert list(await answer.json()) == ["sentence"]
 
 
 async def test_signing_out_ends_the_access_token_at_once(house: WholeHouse) -> None:
@@ -142,11 +148,13 @@ async def test_a_bad_sign_in_is_a_clear_no(house: WholeHouse) -> None:
 
 
 async def test_the_names_of_the_staff_are_for_the_desk(house: WholeHouse) -> None:
-    async with aiohttp.ClientSession() as session:
-        async with session.get(house.url + "/staff-names") as answer:
-            people = await answer.json()
-            assert {"person": "ida", "name": "Ida"} in people
-            assert len(people) == 3
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(house.url + "/staff-names") as answer,
+    ):
+        people = await answer.json()
+        assert {"person": "ida", "name": "Ida"} in people
+        assert len(people) == 3
 
 
 async def test_no_pin_and_no_token_stands_in_the_log(house: WholeHouse) -> None:
