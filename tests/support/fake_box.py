@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -37,18 +37,20 @@ class FakeBox:
         self.stalled = False
         self.expire_next = False
         self.refreshes = 0
+        self.sockets: list[web.WebSocketResponse] = []
         self.tokens = 0
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> FakeBox:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait(10)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self.slow.set)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
@@ -76,6 +78,7 @@ class FakeBox:
         app.router.add_post("/sign-in/refresh", self._refresh)
         app.router.add_post("/sign-out", self._sign_out)
         app.router.add_post("/graphql", self._graphql)
+        app.router.add_get("/graphql", self._news)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
@@ -109,6 +112,24 @@ class FakeBox:
 
     async def _sign_out(self, _: web.Request) -> web.Response:
         return web.json_response({})
+
+    def tell(self, topic: str) -> None:
+        """Say to every subscriber that something changed."""
+        change = {"changes": {"topic": topic, "id": None, "position": 1}}
+        news = {"id": "1", "type": "next", "payload": {"data": change}}
+        for socket in self.sockets:
+            asyncio.run_coroutine_threadsafe(socket.send_json(news), self._loop).result(10)
+
+    async def _news(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(protocols=("graphql-transport-ws",))
+        await socket.prepare(request)
+        async for message in socket:
+            kind = message.json()["type"]
+            if kind == "connection_init":
+                await socket.send_json({"type": "connection_ack"})
+            elif kind == "subscribe":
+                self.sockets.append(socket)
+        return socket
 
     async def _graphql(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Authorization") != f"Bearer token-{self.tokens}":

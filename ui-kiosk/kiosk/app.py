@@ -33,6 +33,7 @@ from kiosk.screens.search import Search
 from kiosk.screens.sign_in import SignedInAs, SignIn
 from kiosk.screens.stay import StayPage
 from kiosk.screens.walk_in import WalkIn
+from kiosk.work import start
 
 PAGES: dict[str, type[Page]] = {
     "arrivals": Arrivals,
@@ -96,7 +97,7 @@ class Kiosk(App[None]):
         self.set_interval(1.0, self.tick)
         self.set_interval(self._poll_s, self.poll)
         if self._live is not None:
-            self.run_worker(self._live.run(), group="live")
+            start(self, self._live.run, group="live")
 
     async def on_unmount(self) -> None:
         """Close the way to the box."""
@@ -131,7 +132,7 @@ class Kiosk(App[None]):
 
     def poll(self) -> None:
         """Ask how things stand; ask for the screen's data too where no news come."""
-        self.run_worker(self._poll(), group="poll", exclusive=True)
+        start(self, self._poll, group="poll", alone=True)
 
     async def _poll(self) -> None:
         page = self.page
@@ -228,7 +229,7 @@ class Kiosk(App[None]):
 
     def _quit(self, yes: bool | None) -> None:  # noqa: FBT001 (a screen's result)
         if yes:
-            self.run_worker(self._leave(), group="quit")
+            start(self, self._leave, group="quit")
 
     async def _leave(self) -> None:
         await self._client.sign_out()

@@ -71,9 +71,20 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 
 class Client:
-    """Talks to one box for one terminal. Use `open` and `close`, or as a context."""
+    """Talks to one box for one terminal. Use `open` and `close`, or as a context.
 
-    def __init__(self, base_url: str, terminal: str, *, clock: Clock, journal: Journal) -> None:
+    `patience` stretches or shortens every timeout, for slow lines and for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        terminal: str,
+        *,
+        clock: Clock,
+        journal: Journal,
+        patience: float = 1.0,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self.terminal = terminal
         self.journal = journal
@@ -81,6 +92,7 @@ class Client:
         self.signed_in: SignedIn | None = None
         self.on_reach: Callable[[Reach], None] = lambda _reach: None
         self._clock = clock
+        self._patience = patience
         self._session: aiohttp.ClientSession | None = None
         self._access_ends_s = 0.0
         self._renewing = asyncio.Lock()
@@ -243,7 +255,10 @@ class Client:
                 await self._clock.pause(PAUSE_S)
             try:
                 data = await self._graphql(
-                    act.name, act.text, {"id": command_id, **variables}, act.timeout_s
+                    act.name,
+                    act.text,
+                    {"id": command_id, **variables},
+                    act.timeout_s,
                 )
             except Unreachable as error:
                 sent = sent or error.sent
@@ -328,7 +343,7 @@ class Client:
                 self.base_url + path,
                 data=None if body is None else msgspec.json.encode(body),
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
+                timeout=aiohttp.ClientTimeout(total=timeout_s * self._patience),
                 allow_redirects=False,
             ) as response:
                 answer = await response.content.read(ANSWER_BYTES_MAX)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -18,6 +19,7 @@ from kiosk.client import Broken
 from kiosk.desk import Desk, Outcome
 from kiosk.frame import Keys, Line
 from kiosk.screens.confirm import Confirm
+from kiosk.work import Work, start
 
 
 class OpenStay(Message):
@@ -65,7 +67,7 @@ class Page(Screen[None]):
         return self.HEADING
 
     def on_mount(self) -> None:
-        """First picture, then data."""
+        """First picture, then data. Textual calls each class's own `on_mount` by itself."""
         self.tick()
 
     def on_screen_resume(self) -> None:
@@ -74,7 +76,7 @@ class Page(Screen[None]):
 
     def reload(self) -> None:
         """Load in the background; a newer load replaces an older one."""
-        self.run_worker(self._load(), group="load", exclusive=True)
+        start(self, self._load, group="load", alone=True)
 
     async def _load(self) -> None:
         try:
@@ -111,18 +113,17 @@ class Page(Screen[None]):
         if self.is_mounted:
             self.reload()
 
-    def act(self, work: Coroutine[Any, Any, None]) -> None:
+    def act(self, work: Work) -> None:
         """Start an act that outlives this screen; one at a time."""
         if self._acting:
-            work.close()
             self.say("One moment: the last act has no answer yet.")
             return
         self._acting = True
-        self.app.run_worker(self._act(work), group="act", exit_on_error=True)
+        start(self.app, partial(self._act, work), group="act")
 
-    async def _act(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _act(self, work: Work) -> None:
         try:
-            await work
+            await work()
         except Broken as error:
             self.say(str(error), "warn")
         finally:
@@ -159,6 +160,7 @@ class NavPage(Page):
 class ListPage(NavPage):
     """A page that is one table. `COLUMNS` are (title, cells wide); 2 cells more go between."""
 
+    AUTO_FOCUS = "#table"
     COLUMNS: ClassVar[tuple[tuple[str, int], ...]] = ()
     EMPTY: ClassVar[str] = "Nothing here."
 
@@ -176,8 +178,6 @@ class ListPage(NavPage):
         """Columns of fixed width: nothing ever spills."""
         for title, width in self.COLUMNS:
             self.table.add_column(title, width=width)
-        self.table.focus()
-        super().on_mount()
 
     def show(self, rows: Sequence[tuple[str, tuple[str, ...]]], as_of_ms: int | None) -> None:
         """Fill the table anew, the cursor on the row it was on."""

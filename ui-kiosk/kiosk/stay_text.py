@@ -31,7 +31,9 @@ def stay_text(stay: Stay, desk: Desk) -> Text:
     for number, note in enumerate(stay.notes[-NOTES_MAX:]):
         _row(text, "" if number else "Notes", f"{note.text} ({note.by})")
     if stay.channel or stay.source:
-        _row(text, "Sold by", " via ".join(p for p in (stay.channel, stay.source) if p))
+        # What the desk sold was not sold via the booking system, also once that knows of it.
+        via = stay.source if stay.channel != "walk_in" else None
+        _row(text, "Sold by", " via ".join(p for p in (stay.channel, via) if p))
     text.rstrip()
     return text
 

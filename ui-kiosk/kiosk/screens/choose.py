@@ -13,8 +13,10 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from kiosk import say
 from kiosk.frame import Keys
+
+# What stands in one line of the dialog without being cut.
+LINE_MAX = 68
 
 
 class Choose(ModalScreen[str | None]):
@@ -38,7 +40,7 @@ class Choose(ModalScreen[str | None]):
         with Vertical(id="box", classes="box"):
             yield Static(self._title, id="question", markup=False)
             yield OptionList(
-                *(Option(Text(say.clip(text, 68)), id=key) for key, text in self._lines)
+                *(Option(Text(text[:LINE_MAX], no_wrap=True), id=key) for key, text in self._lines)
             )
             yield Keys(id="keys")
 

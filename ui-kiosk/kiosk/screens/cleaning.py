@@ -34,4 +34,4 @@ def _cells(row: CleaningRow) -> tuple[str, ...]:
         word for word, is_so in (("leaving", row.leaving), ("arriving", row.arriving)) if is_so
     ]
     status = say.ROOM_STATUS.get(row.status, row.status)
-    return row.room_number, status, row.why, " and ".join(today) or "-"
+    return row.room_number, status, row.why, ", ".join(today) or "-"

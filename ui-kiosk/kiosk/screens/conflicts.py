@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -50,7 +51,7 @@ class Conflicts(ListPage):
         """Settle the conflict under the cursor."""
         conflict = self.by_id.get(self.chosen())
         if conflict is not None:
-            self.act(self._take(conflict, upstream=upstream))
+            self.act(partial(self._take, conflict, upstream=upstream))
 
     async def _take(self, conflict: Conflict, *, upstream: bool) -> None:
         says = conflict.upstream_says if upstream else conflict.box_says

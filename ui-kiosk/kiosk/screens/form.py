@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import on
@@ -16,6 +17,7 @@ from textual.widgets import Input, Static
 from kiosk import say
 from kiosk.desk import Desk, Outcome
 from kiosk.frame import Keys, Line
+from kiosk.work import start
 
 # The box takes longer texts, a desk does not type them.
 TEXT_MAX = 500
@@ -93,7 +95,7 @@ class Form(ModalScreen[Outcome | None]):
                         password=field.kind == "secret",
                         max_length=TEXT_MAX,
                         compact=True,
-                        select_on_focus=False,
+                        select_on_focus=bool(field.value),
                     )
             yield Line(id="wrong", rows=2)
             yield Keys(id="keys")
@@ -149,7 +151,7 @@ class Form(ModalScreen[Outcome | None]):
         if not self._asking:
             self._asking = True
             self.wrong("Asking the box ...", "plain")
-            self.app.run_worker(self._ask(values), group="act")
+            start(self.app, partial(self._ask, values), group="act")
 
     async def _ask(self, values: dict[str, Any]) -> None:
         try:

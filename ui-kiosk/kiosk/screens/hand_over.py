@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -29,7 +30,7 @@ class HandOverPage(ListPage):
     COLUMNS: ClassVar[tuple[tuple[str, int], ...]] = (
         ("What", 18),
         ("Words", 43),
-        ("Where it stands", 11),
+        ("Stands", 11),
     )
     EMPTY = "Nothing is open."
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -114,7 +115,7 @@ class HandOverPage(ListPage):
             self.acknowledged ^= {name}
             self.reload()
         elif kind == JOURNAL:
-            self.act(self._give_up(name))
+            self.act(partial(self._give_up, name))
         else:
             self.say("This line needs no word: it stays until it is settled where it belongs.")
 
@@ -136,7 +137,7 @@ class HandOverPage(ListPage):
         elif not entry.whole and not self.desk.client.remembers(name):
             self.say("Its words were not kept. Look at the stay, then take it off (a).", "warn")
         else:
-            self.act(self._finish(name))
+            self.act(partial(self._finish, name))
 
     async def _finish(self, command_id: str) -> None:
         self.say("Asking the box ...")
@@ -144,7 +145,7 @@ class HandOverPage(ListPage):
 
     def action_open_shift(self) -> None:
         """Take this terminal over."""
-        self.act(self._shift())
+        self.act(self._shift)
 
     async def _shift(self) -> None:
         outcome = await self.desk.perform(queries.OPEN_SHIFT)
@@ -159,7 +160,7 @@ class HandOverPage(ListPage):
             doors = "door is" if count == 1 else "doors are"
             self.say(f"{count} unknown {doors} not acknowledged yet (a on each line).", "warn")
         else:
-            self.act(self._close())
+            self.act(self._close)
 
     async def _close(self) -> None:
         cash = say.money(self._owed.cash_minor, self._owed.currency or self.desk.currency)

@@ -21,6 +21,7 @@ class Help(NavPage):
     """Written from the screens themselves, so that it cannot be out of date."""
 
     CSS_PATH = "help.tcss"
+    AUTO_FOCUS = "#help-scroll"
     HEADING = "Help"
     HELP = "Every key. Up and Down scroll."
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.back", "Back")]
@@ -33,11 +34,6 @@ class Help(NavPage):
         """One paragraph per screen."""
         with VerticalScroll(id="help-scroll"):
             yield Static(self._text(), id="help-text")
-
-    def on_mount(self) -> None:
-        """Ready to scroll."""
-        super().on_mount()
-        self.query_one("#help-scroll").focus()
 
     def _text(self) -> Text:
         text = Text()

@@ -61,7 +61,7 @@ class NightAudit(ListPage):
 
     def action_run(self) -> None:
         """Roll the business date."""
-        self.act(self._run())
+        self.act(self._run)
 
     async def _run(self) -> None:
         closing = self.desk.today

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -67,7 +68,7 @@ class Requests(ListPage):
     def action_status(self, status: str) -> None:
         """Move the request under the cursor on."""
         if request_id := self.chosen():
-            self.act(self._status(request_id, status))
+            self.act(partial(self._status, request_id, status))
 
     async def _status(self, request_id: str, status: str) -> None:
         given = {"requestId": request_id, "status": status}
@@ -75,7 +76,7 @@ class Requests(ListPage):
 
     def action_new(self) -> None:
         """A request of the house itself, or of a guest at the desk."""
-        self.act(self._new())
+        self.act(self._new)
 
     async def _new(self) -> None:
         kind = await self.app.push_screen_wait(Choose("A request: what for?", REQUEST_TYPES))

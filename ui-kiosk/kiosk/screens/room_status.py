@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -26,7 +27,7 @@ class RoomActs(ListPage):
         """Say how the room is."""
         room_id = self.chosen()
         if room_id:
-            self.act(self._status(room_id, status))
+            self.act(partial(self._status, room_id, status))
 
     async def _status(self, room_id: str, status: str) -> None:
         given = {"roomId": room_id, "status": status}

@@ -23,6 +23,7 @@ class Search(StayList):
     """Letters go into the field; Down goes to the list, where the other keys work."""
 
     CSS_PATH = "search.tcss"
+    AUTO_FOCUS = "#search"
     HEADING = "Search"
     HELP = "Type a part of a name, a room number or a code. Down: to the list."
     EMPTY = "Nobody found."
@@ -43,11 +44,6 @@ class Search(StayList):
             select_on_focus=False,
         )
         yield from super().body()
-
-    def on_mount(self) -> None:
-        """Ready to type; what was searched last is still there."""
-        super().on_mount()
-        self.query_one("#search", Input).focus()
 
     @on(Input.Changed, "#search")
     def typed(self, event: Input.Changed) -> None:

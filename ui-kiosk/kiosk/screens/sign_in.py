@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -101,7 +102,7 @@ class SignIn(Page):
             self.action_names()
         elif pin:
             self.say("Asking the box ...")
-            self.act(self._sign_in(self._chosen, pin))
+            self.act(partial(self._sign_in, self._chosen, pin))
 
     async def _sign_in(self, person: StaffName, pin: str) -> None:
         try:

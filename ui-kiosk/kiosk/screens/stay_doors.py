@@ -18,7 +18,7 @@ class DoorActs(StayActs):
 
     def action_cut_key(self) -> None:
         """The first key at once; another one after a question."""
-        self.act(self._cut_key())
+        self.act(self._cut_key)
 
     async def _cut_key(self) -> None:
         if not self.live_keys():
@@ -28,7 +28,7 @@ class DoorActs(StayActs):
 
     def action_lost_key(self) -> None:
         """Every older key of the stay dies, a new one is cut."""
-        self.act(self._lost_key())
+        self.act(self._lost_key)
 
     async def _lost_key(self) -> None:
         if await self.confirm(f"Key of {self.guest()} lost?\nOlder keys die, a new one is cut."):
@@ -36,7 +36,7 @@ class DoorActs(StayActs):
 
     def action_reveal_pin(self) -> None:
         """To read aloud; who looked is written down by the box."""
-        self.act(self._reveal_pin())
+        self.act(self._reveal_pin)
 
     async def _reveal_pin(self) -> None:
         keys = self.live_keys()
@@ -60,7 +60,7 @@ class DoorActs(StayActs):
 
     def action_open_door(self) -> None:
         """Press the door through the box."""
-        self.act(self._open_door())
+        self.act(self._open_door)
 
     async def _open_door(self) -> None:
         self.say("Asking the lock, at most 10 s ...")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from kiosk import queries, say
@@ -54,7 +55,7 @@ class MoveActs(StayActs):
 
     def action_check_in(self) -> None:
         """Into the assigned room, or into one chosen now."""
-        self.act(self._check_in())
+        self.act(self._check_in)
 
     async def _check_in(self) -> None:
         room_id: str | None = None
@@ -71,7 +72,7 @@ class MoveActs(StayActs):
 
     def action_assign(self) -> None:
         """Give the stay a room, before it arrives."""
-        self.act(self._assign())
+        self.act(self._assign)
 
     async def _assign(self) -> None:
         room_id = await self._choose("Assign which room?")
@@ -80,7 +81,7 @@ class MoveActs(StayActs):
 
     def action_move(self) -> None:
         """Into another room: the new key first, then the old one dies."""
-        self.act(self._move())
+        self.act(self._move)
 
     async def _move(self) -> None:
         room_id = await self._choose("Move to which room?")
@@ -94,16 +95,16 @@ class MoveActs(StayActs):
         if self.stay is not None:
             fields = [Field(name="departure", label="Leaves on", kind="date")]
             title = f"Change the departure (now {say.day(self.stay.departure)})"
-            self.act(self.fill(title, queries.CHANGE_DEPARTURE, fields))
+            self.act(partial(self.fill, title, queries.CHANGE_DEPARTURE, fields))
 
     def action_undo(self) -> None:
         """A wrong check-in."""
         reason = [Field(name="reason", label="Why")]
-        self.act(self.fill("Undo the check-in", queries.UNDO_CHECK_IN, reason))
+        self.act(partial(self.fill, "Undo the check-in", queries.UNDO_CHECK_IN, reason))
 
     def action_check_out(self) -> None:
         """Keys die at once."""
-        self.act(self._check_out())
+        self.act(self._check_out)
 
     async def _check_out(self) -> None:
         question = f"Check out {self.guest()}?\nThe keys stop working."
@@ -117,7 +118,7 @@ class MoveActs(StayActs):
 
     def action_no_show(self) -> None:
         """A person's decision, never the clock's."""
-        self.act(self._no_show())
+        self.act(self._no_show)
 
     async def _no_show(self) -> None:
         if await self.confirm(f"{self.guest()} did not come?\nThe nights become free."):
@@ -125,7 +126,7 @@ class MoveActs(StayActs):
 
     def action_cancel(self) -> None:
         """With a reason; it cannot be taken back."""
-        self.act(self._cancel())
+        self.act(self._cancel)
 
     async def _cancel(self) -> None:
         if await self.confirm(f"Cancel the booking of {self.guest()}?\nIt cannot be taken back."):
@@ -153,4 +154,4 @@ class MoveActs(StayActs):
     def _room_line(self, room: Room) -> str:
         status = say.ROOM_STATUS.get(room.status, room.status)
         title = self.desk.type_title(room.room_type_id)
-        return f"{room.number:<6} {title:<18} floor {room.floor:<3} {status}"
+        return f"{room.number:<6} {say.clip(title, 18):<18} floor {room.floor:<3} {status}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from kiosk import queries, say
@@ -25,12 +26,12 @@ class PaperActs(StayActs):
         """From the card saved at the provider; pending until it confirms."""
         field = Field(name="amountMinor", label="Amount", kind="money", value=self._due())
         title = "Deposit from the saved card (pending until confirmed)"
-        self.act(self.fill(title, queries.TAKE_DEPOSIT, [field]))
+        self.act(partial(self.fill, title, queries.TAKE_DEPOSIT, [field]))
 
     def action_cash(self) -> None:
         """Cash counts for the shift."""
         field = Field(name="amountMinor", label="Cash received", kind="money", value=self._due())
-        self.act(self.fill("Cash", queries.RECORD_CASH, [field]))
+        self.act(partial(self.fill, "Cash", queries.RECORD_CASH, [field]))
 
     def action_slip(self) -> None:
         """What the standalone card terminal printed."""
@@ -38,7 +39,7 @@ class PaperActs(StayActs):
             Field(name="amountMinor", label="Amount", kind="money", value=self._due()),
             Field(name="slipNumber", label="Slip number"),
         ]
-        self.act(self.fill("Card terminal slip", queries.RECORD_SLIP, fields))
+        self.act(partial(self.fill, "Card terminal slip", queries.RECORD_SLIP, fields))
 
     def action_charge(self) -> None:
         """Something to pay for."""
@@ -46,15 +47,15 @@ class PaperActs(StayActs):
             Field(name="text", label="What for"),
             Field(name="amountMinor", label="Amount", kind="money"),
         ]
-        self.act(self.fill("Charge", queries.POST_CHARGE, fields))
+        self.act(partial(self.fill, "Charge", queries.POST_CHARGE, fields))
 
     def action_note(self) -> None:
         """A line for the next shift."""
-        self.act(self.fill("Note", queries.ADD_NOTE, [Field(name="text", label="Note")]))
+        self.act(partial(self.fill, "Note", queries.ADD_NOTE, [Field(name="text", label="Note")]))
 
     def action_request(self) -> None:
         """What the guest asks for."""
-        self.act(self._request())
+        self.act(self._request)
 
     async def _request(self) -> None:
         kind = await self.app.push_screen_wait(Choose("A request: what for?", REQUEST_TYPES))
@@ -73,7 +74,7 @@ class PaperActs(StayActs):
 
     def action_conflict(self) -> None:
         """Take one of two versions."""
-        self.act(self._conflict())
+        self.act(self._conflict)
 
     async def _conflict(self) -> None:
         still = [each for each in self.stay.conflicts if each.open] if self.stay else []
@@ -82,8 +83,8 @@ class PaperActs(StayActs):
             return
         first = still[0]
         sides = [
-            ("box", f"Box:      {first.box_says}"),
-            ("upstream", f"Bookings: {first.upstream_says}"),
+            ("box", f"Box:      {say.clip(first.box_says, 56)}"),
+            ("upstream", f"Bookings: {say.clip(first.upstream_says, 56)}"),
         ]
         title = f"{first.what.replace('_', ' ')}: which is right?"
         taken = await self.app.push_screen_wait(Choose(title, sides))

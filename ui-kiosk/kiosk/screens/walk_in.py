@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import on
@@ -38,6 +39,7 @@ class WalkIn(Page):
     """Type, Enter through the fields, Enter on the last one sells."""
 
     CSS_PATH = "walk_in.tcss"
+    AUTO_FOCUS = "#in-family"
     HEADING = "Walk-in"
     HELP = "Six fields; the price and what is left to sell stand below."
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -68,11 +70,6 @@ class WalkIn(Page):
         yield Static("", id="types", markup=False)
         yield Line(id="quote")
         yield Line(id="left")
-
-    def on_mount(self) -> None:
-        """Ready to type."""
-        super().on_mount()
-        self._input("family").focus()
 
     def _input(self, name: str) -> Input:
         return self.query_one(f"#in-{name}", Input)
@@ -160,7 +157,7 @@ class WalkIn(Page):
             return
         guest = {key: values[key] for key in ("given", "family", "phone")} | {"email": ""}
         given = window | {"guests": [guest], "adults": values["adults"]}
-        self.act(self._sell(given))
+        self.act(partial(self._sell, given))
 
     async def _sell(self, given: dict[str, Any]) -> None:
         self.say("Asking the box ...")
