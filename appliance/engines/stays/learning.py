@@ -104,7 +104,7 @@ def _now(stay: Stay | None, events: Sequence[Event]) -> Stay:
 
 
 def _unusable(scene: Scene, command: LearnBooking) -> Decision | None:
-    if command.departure <= command.arrival:
+    if command.departure <= command.arrival and not _left_at_once(scene.stay, command):
         return Refusal.NO_NIGHTS
     # Babies without a grown-up are booked in earnest (real data): one guest of any age is enough.
     if max(0, command.adults) + max(0, command.children) < 1:
@@ -112,10 +112,23 @@ def _unusable(scene: Scene, command: LearnBooking) -> Decision | None:
     if command.room_type_id not in scene.room_types:
         return No(refusal=Refusal.UNKNOWN_ROOM_TYPE, detail={"room_type_id": command.room_type_id})
     try:
-        nights(command.arrival, command.departure)
+        _stretch(command)
     except ValueError:
         return Refusal.BAD_DATES
     return None
+
+
+def _left_at_once(stay: Stay | None, command: LearnBooking) -> bool:
+    """The echo of a guest who came and left on one day: the PMS keeps no night of it."""
+    over = stay is not None and stay.state is StayState.DEPARTED
+    return over and command.departure == command.arrival
+
+
+def _stretch(command: LearnBooking) -> tuple[date, ...]:
+    """The nights of it; none where the guest left at once."""
+    if command.departure == command.arrival:
+        return ()
+    return nights(command.arrival, command.departure)
 
 
 def _says(command: LearnBooking) -> UpstreamSays:
@@ -143,7 +156,7 @@ def _priced(command: LearnBooking) -> tuple[Night, ...]:
     return tuple(
         given.get(day)
         or Night(date=day, amount_minor=0, currency=currency, price_source="upstream:missing")
-        for day in nights(command.arrival, command.departure)
+        for day in _stretch(command)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from appliance.kernel.clock import sleep
@@ -73,6 +74,19 @@ class Channel:
         for row in rows:
             self._house.store.cancel_reservation(self.upstream[row.number])
         return len(rows)
+
+    async def extend(self, rows: Sequence[Row]) -> None:
+        """Guests in house who stay longer ask where they booked; the PMS has it first."""
+        store = self._house.store
+        for row in rows:
+            nights = (row.gone_on - row.arrival).days
+            store.modify_reservation(
+                self.upstream[row.number],
+                end_s=store.departure_s(row.gone_on),
+                nights_minor=[row.rate_minor] * nights,
+                by="pms",
+            )
+        await self._house.settled()
 
     def stay_of(self, row: Row) -> str:
         """The box's id of a row's stay; empty while the box has not heard of it."""

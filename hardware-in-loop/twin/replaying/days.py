@@ -90,10 +90,8 @@ class Days:
         if row.arrival >= self._plan.first:
             self._coming[row.arrival].append(row)
         self._going[row.gone_on].append(row)
-        day = max(row.booked_until, self._plan.first)
-        while day < row.gone_on:
-            self._staying_on[day].append(row)
-            day += DAY
+        if row.gone_on > row.booked_until:
+            self._staying_on[max(row.booked_until, self._plan.first)].append(row)
 
     async def all(self, progress: Progress, stop: asyncio.Event) -> date | None:
         """Every day; gives the day on which it was told to stop, None where it got to the end."""
@@ -156,7 +154,9 @@ class Days:
             await self._house.settled()
 
     async def _noon(self, day: date) -> None:
-        await self._desk.extend(self._staying_on[day], day)
+        if longer := self._staying_on[day]:
+            await self._channel.extend(longer)
+            await self._desk.extend(longer)
         await self._desk.clean()
         await self._house.settled()
 

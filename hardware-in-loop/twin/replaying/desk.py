@@ -15,8 +15,8 @@ from appliance.engines.doors.credentials import KeyFacts
 from appliance.kernel.clock import sleep
 from appliance.kernel.messages import Role, Surface, Who
 from twin.replaying.channel import Channel
-from twin.replaying.house import CURRENCY, KEEPER, NIGHT, House
-from twin.replaying.plan import DAY, Plan
+from twin.replaying.house import KEEPER, NIGHT, House
+from twin.replaying.plan import Plan
 from twin.replaying.rows import Row
 
 # The bolt locks itself after 5 s; a guest who comes back finds it locked.
@@ -69,8 +69,8 @@ class Desk:
         self._ready = {kind: set(rooms) for kind, rooms in house.rooms_of.items()}
         self._kind_of = {room: kind for kind, rooms in house.rooms_of.items() for room in rooms}
         self._room_of: dict[int, str] = {}  # row number -> room, while in house
-        self._key_of: dict[int, _Key] = {}
-        self._gone_from: dict[str, _Key] = {}  # room -> the key of the guest who left it last
+        self._keys_of: dict[int, list[_Key]] = {}
+        self._gone_from: dict[str, list[_Key]] = {}  # room -> the keys of who left it last
         self._unreached: set[str] = set()  # rooms whose locks are off the bus
         self._dirty: list[str] = []
 
@@ -100,41 +100,41 @@ class Desk:
         await asyncio.gather(*(self._check_out(row) for row in rows))
         await sleep(self._house.clock, DENIED_S)
         for row in rows:
-            room, key = self._room_of.pop(row.number, None), self._key_of.pop(row.number, None)
-            if room is None or key is None:
+            room, keys = self._room_of.pop(row.number, None), self._keys_of.pop(row.number, [])
+            if room is None:
                 continue
-            self._gone_from[room] = key
-            if room in self._unreached:
-                continue
-            said = self._hold(key)
-            self.seen.departed_at_once[said] += 1
-            if said == Outcome.DONE:
-                self.seen.fail(f"row {row.number}: room {room} opened after the check-out")
+            self._gone_from[room] = keys
+            if room not in self._unreached:
+                about = f"row {row.number}: room {room} opened after the check-out"
+                self._try_again(keys, self.seen.departed_at_once, about)
 
     async def last_tries(self) -> None:
         """Long after the last departure: the keys of those who left, none of which is good now."""
-        for room, key in sorted(self._gone_from.items()):
-            said = self._hold(key)
-            self.seen.departed_later[said] += 1
-            if said == Outcome.DONE:
-                self.seen.fail(f"room {room} opened to a guest whose stay was over")
+        for room, keys in sorted(self._gone_from.items()):
+            about = f"room {room} opened to a guest whose stay was over"
+            self._try_again(keys, self.seen.departed_later, about)
             await self._find(room)
 
-    async def extend(self, rows: Sequence[Row], today: date) -> None:
-        """Guests who stay beyond their booking, day by day until the file's date."""
+    async def extend(self, rows: Sequence[Row]) -> None:
+        """Stays that the PMS made longer: the desk takes its word, and each guest a new key."""
         for row in rows:
-            night = {
-                "date": today.isoformat(),
-                "amount_minor": row.rate_minor,
-                "currency": CURRENCY,
-                "price_source": "rate:agreed",
-            }
-            await self._done(
-                row,
-                "stays.change_departure",
-                departure=(today + DAY).isoformat(),
-                added_nights=[night],
-            )
+            stay_id = self._channel.stay_of(row)
+            raised = self._house.conflicts.get(stay_id, [])
+            known = {each["key_id"] for each in self._house.keys.values()}
+            for conflict in (each for each in raised if each["what"] == "dates_in_house"):
+                await self._done(
+                    row,
+                    "stays.settle_conflict",
+                    conflict_id=conflict["conflict_id"],
+                    take_upstream=True,
+                )
+            fresh = [each for each in self._house.keys.values() if each["key_id"] not in known]
+            if not fresh:
+                self.seen.fail(f"row {row.number}: no key for the nights that were added")
+            for each in fresh:
+                key = self._phone(each, self._room_of[row.number])
+                self._keys_of[row.number].append(key)
+                self._come_in(row, key)
 
     async def clean(self) -> None:
         """Housekeeping: every dirty room clean, then inspected, then ready to be given."""
@@ -193,17 +193,12 @@ class Desk:
         )
         if cut is None:
             return
-        key = self._key_of[row.number] = self._phone(self._house.keys[cut["key_id"]], room)
-        said = self._hold(key)
-        self.seen.rightful_at_lock[said] += 1
-        if said != Outcome.DONE:
-            self.seen.fail(f"row {row.number}: the lock of room {room} refused its guest ({said})")
-        before = self._gone_from.pop(room, None)
-        if before is not None:
-            said = self._hold(before)
-            self.seen.departed_later[said] += 1
-            if said == Outcome.DONE:
-                self.seen.fail(f"room {room} opened to the guest before row {row.number}")
+        key = self._phone(self._house.keys[cut["key_id"]], room)
+        self._keys_of[row.number] = [key]
+        self._come_in(row, key)
+        before = self._gone_from.pop(room, [])
+        about = f"room {room} opened to the guest before row {row.number}"
+        self._try_again(before, self.seen.departed_later, about)
         await self._find(room)
         await sleep(self._house.clock, RELOCKED_S)
         await self._press(row, room)
@@ -265,6 +260,21 @@ class Desk:
         return bus if isinstance(bus, InProcessBus) else None
 
     # -- at the door -----------------------------------------------------------------------------
+
+    def _come_in(self, row: Row, key: _Key) -> None:
+        """The rightful guest holds a key to the lock."""
+        said = self._hold(key)
+        self.seen.rightful_at_lock[said] += 1
+        if said != Outcome.DONE:
+            self.seen.fail(f"row {row.number}: {key.device} refused its guest ({said})")
+
+    def _try_again(self, keys: Sequence[_Key], counter: Counter[str], about: str) -> None:
+        """A departed guest tries every key there was; `about` is what it means if one opens."""
+        for key in keys:
+            said = self._hold(key)
+            counter[said] += 1
+            if said == Outcome.DONE:
+                self.seen.fail(about)
 
     def _phone(self, fields: Mapping[str, Any], room: str) -> _Key:
         device = f"lock-{room}"

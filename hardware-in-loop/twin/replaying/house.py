@@ -87,6 +87,7 @@ class House:
     died: list[str]
     stay_of: dict[str, str] = field(default_factory=dict)  # upstream id -> stay id
     keys: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # key id -> the fact's fields
+    conflicts: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)  # by stay id
     number: int = 0
 
     @property
@@ -129,7 +130,7 @@ class House:
             await self.clock.leap(wait_s)
 
     def notice(self, facts: Sequence[Recorded]) -> None:
-        """Keep what the desk's screens would show: stays by their PMS id, keys by theirs."""
+        """Keep what the desk's screens would show: stays by their PMS id, keys, conflicts."""
         for fact in facts:
             kind = fact.event.kind
             if kind == "stays.booked.v1":
@@ -138,6 +139,9 @@ class House:
             elif kind == "doors.key_cut.v1":
                 told = msgspec.to_builtins(fact.event)
                 self.keys[told["key_id"]] = told
+            elif kind == "stays.conflict_raised.v1":
+                told = msgspec.to_builtins(fact.event)
+                self.conflicts.setdefault(told["stay_id"], []).append(told)
 
 
 @asynccontextmanager
@@ -231,7 +235,7 @@ def describe(plan: Plan) -> tuple[PropertyFile, dict[str, list[str]]]:
                 title=f"Type {kind} of the file",
                 sleeps=2,
                 rate="100.00",
-                offline_allotment=0,
+                offline_allotment=0,  # everything is sold by the PMS
             )
             for index, kind in enumerate(rooms_of, start=1)
         ),

@@ -145,15 +145,14 @@ def _rows_told(report: Report) -> Iterator[str]:
 
 
 def _sum(total: int, by_status: Mapping[Status, int]) -> str:
-    parts = " + ".join(
-        f"{by_status.get(status, 0):,} {word}"
-        for status, word in (
-            (Status.CHECK_OUT, "checked out"),
-            (Status.CANCELED, "cancelled"),
-            (Status.NO_SHOW, "no-shows"),
-        )
-    )
-    return f"{total:,} = {parts}"
+    counts = [
+        (by_status.get(Status.CHECK_OUT, 0), "checked out"),
+        (by_status.get(Status.CANCELED, 0), "cancelled"),
+        (by_status.get(Status.NO_SHOW, 0), "no-shows"),
+    ]
+    if (rest := total - sum(count for count, _ in counts)) > 0:
+        counts.append((rest, "of no status that can be read"))
+    return f"{total:,} = {' + '.join(f'{count:,} {word}' for count, word in counts)}"
 
 
 def _line_told(line: Line) -> str:

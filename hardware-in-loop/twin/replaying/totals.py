@@ -237,11 +237,13 @@ class _Facts:
 
 
 def count_file(file: BookingsFile, first: date, last: date) -> Totals:
-    """What the file itself adds up to; one key and two openings are what each stay is given."""
+    """What the file itself adds up to; one key and two openings for each stay."""
     arriving, before = file.arriving(first, last), file.in_house(first)
     by_status = Counter(one.status for one in arriving)
     stays = [one for one in arriving if one.status is Status.CHECK_OUT]
     guests = len(stays) + len(before)
+    # Who stays longer is given a key for the nights that were added.
+    keys = guests + sum(one.left_on > one.departure for one in (*stays, *before))
     return Totals(
         bookings=len(arriving),
         in_house_before=len(before),
@@ -255,9 +257,9 @@ def count_file(file: BookingsFile, first: date, last: date) -> Totals:
         nights=sum(_slept(one) for one in stays),
         stays_minor=sum(_slept(one) * one.adr_minor for one in stays),
         audited_minor=sum(_slept(one, first) * one.adr_minor for one in (*stays, *before)),
-        keys_cut=guests,
-        keys_revoked=guests,
-        opened_by_key=guests,
+        keys_cut=keys,
+        keys_revoked=keys,
+        opened_by_key=keys,
         opened_by_box=guests,
         older_after_newer=0,
     )

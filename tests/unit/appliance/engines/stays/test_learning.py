@@ -300,6 +300,16 @@ def test_another_room_type_of_a_guest_in_house_is_shown_and_left_to_hands(hotel:
     assert {kind for kind, _ in hotel.held(stay_id)} == {"double"}
 
 
+def test_the_echo_of_a_guest_who_left_on_the_day_of_arrival_has_no_nights_and_is_taken(
+    hotel: Hotel,
+) -> None:
+    stay_id = here(hotel)
+    hotel.done(CheckOut(stay_id=stay_id))
+    gone = {"state": StayState.DEPARTED, "departure": day(0), "nights": ()}
+    assert hotel.learn(upstream_version="2", **gone)["state"] == "departed"
+    assert hotel.refused(booking("up-2", departure=day(0), nights=()), SYNC) == Refusal.NO_NIGHTS
+
+
 def test_a_cancellation_after_the_departure_is_shown(hotel: Hotel) -> None:
     stay_id = here(hotel)
     hotel.done(CheckOut(stay_id=stay_id))
