@@ -28,6 +28,8 @@ def rows_of(path: Path) -> Iterator[tuple[Any, ...]]:
         with path.open() as lines:
             for line in lines:
                 fields = json.loads(line)
+                if not isinstance(fields, dict):
+                    raise ValueError("a line is not a fact")  # noqa: TRY004 - told as unreadable
                 fields["chain"] = bytes.fromhex(fields["chain"])
                 yield tuple(fields[name] for name in COLUMN_NAMES)
         return
@@ -56,7 +58,7 @@ def verify(file: Path | None, data: Path | None) -> None:
     except kernel_log.ChainBrokenError as error:
         click.echo(f"NOT WHOLE: {error}", err=True)
         raise SystemExit(1) from error
-    except (sqlite3.DatabaseError, ValueError, KeyError) as error:
+    except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
         click.echo(f"NOT READABLE: {path}: {error}", err=True)
         raise SystemExit(1) from error
     click.echo(f"{head.position} facts, whole. The last chain is {head.chain.hex()}")
@@ -73,12 +75,14 @@ def export(data: Path | None) -> None:
         click.echo(line)
 
 
-@log.command(epilog="Example: nightporter log show stays/stay_4k2 --data ~/riverside")
+@log.command(epilog="Example: nightporter log show stay/stay_4k2 --data ~/riverside")
 @click.argument("stream")
 @data_option
 def show(stream: str, data: Path | None) -> None:
     """Print the facts of one STREAM, oldest first."""
     path = settings_of(data).log_file
+    if not path.exists():
+        say_and_stop(f"there is no log at {path}.")
     found = 0
     for row in rows_of(path):
         if row[1] == stream:
