@@ -64,7 +64,12 @@ def test_a_hand_made_file_with_every_dirt_adds_up_in_every_source(over: Over) ->
     # 2 + 2 + 1 + 1 + 0 + 2 + 2 + 1 + 1 + 1 nights of those who came.
     assert log.nights == 13
     # Who stayed longer was given a second key.
-    assert (log.keys_cut, log.keys_revoked, log.opened_by_key, log.opened_by_box) == (12, 12, 12, 11)
+    assert (log.keys_cut, log.keys_revoked, log.opened_by_key, log.opened_by_box) == (
+        12,
+        12,
+        12,
+        11,
+    )
     assert report.log.conflicts["dates_in_house"] == 1
 
 

@@ -85,7 +85,8 @@ def test_months_may_be_numbers(tmp_path: Path) -> None:
 def test_a_number_that_cannot_be_meant_makes_its_row_unreadable_to_both(
     tmp_path: Path, changes: dict[str, str]
 ) -> None:
-    path = write_csv(tmp_path / "b.csv", [left(3, 2, **changes)])
+    wild = {**left(3, 2), **changes}
+    path = write_csv(tmp_path / "b.csv", [wild])
     [row] = read_rows(path)
     assert isinstance(row, Misfit)
     assert row.why is Unfit.UNREADABLE
