@@ -34,6 +34,8 @@ from appliance.web.texts import LANGUAGES
 
 # A second: the door itself answers in a tenth, so most guests see two pages and no waiting.
 REFRESH_S: Final = 1
+# What is unknown is asked of the lock meanwhile; the page tells when it is known.
+_LOOK_AGAIN_S: Final = {None: REFRESH_S, Outcome.UNKNOWN: 10}
 # While the room is made ready the page looks again by itself.
 READY_REFRESH_S: Final = 60
 COMMAND_ID_CHARS_MAX: Final = 64
@@ -218,7 +220,7 @@ class Pages:
             waiting=waiting,
             steps=self._what_to_do(asked, opening),
             command_id=new_command_id(),
-            refresh_s=REFRESH_S if waiting else None,
+            refresh_s=_LOOK_AGAIN_S.get(opening.outcome),
         )
 
     def _what_to_do(self, asked: Request, opening: OpeningNow) -> list[str]:

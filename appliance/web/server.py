@@ -76,7 +76,6 @@ class _Entrance:
     def __init__(self, api: Api, sessions: Sessions, ports: Ports) -> None:
         self._api = api
         self._sessions = sessions
-        self._ports = ports
         self.live = Live(api, self._who_is, ports.nursery)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
@@ -96,7 +95,7 @@ class _Entrance:
         else:
             kind, _, token = header.partition(" ")
             bearer = kind.lower() == "bearer"
-            signed = await self._ports.sessions.of_access(token.strip()) if bearer else None
+            signed = await self._sessions.of_bearer(token.strip()) if bearer else None
         return None if signed is None else self._sessions.context(request, signed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from aiohttp import web
 from appliance.asked import NotForYouError
 from appliance.engines.identity import api as identity
 from appliance.engines.identity.sign_in import From, NotIn, SignedIn, Wait
+from appliance.engines.identity.tokens import Access
 from appliance.kernel.messages import Role, Surface
 from appliance.kernel.telemetry import valid_traceparent
 from appliance.web.context import Ports, Request
@@ -27,6 +29,8 @@ LANGUAGE_COOKIE: Final = "np_language"
 COOKIE_S: Final = 400 * 86_400
 # A terminal that was off over a long weekend signs in anew.
 REFRESH_COOKIE_S: Final = 24 * 3_600
+# Every terminal of a large house, several times over; reading one costs half a millisecond.
+TOKENS_MAX: Final = 256
 # What a page of another origin cannot send without being allowed to (CSRF).
 OWN_HEADER: Final = "X-Nightporter"
 
@@ -46,6 +50,7 @@ class Sessions:
         self._ports = ports
         self._desk = desk
         self._secure = secure
+        self._read: OrderedDict[str, Access] = OrderedDict()
         self._staff_form = msgspec.json.Decoder(StaffForm)
 
     def routes(self) -> list[web.RouteDef]:
@@ -83,7 +88,7 @@ class Sessions:
         if header:
             signed = None
             if kind.lower() == "bearer":
-                signed = await self._ports.sessions.of_access(token.strip())
+                signed = await self.of_bearer(token.strip())
             if signed is None:
                 return refusal(401, self._say(request, "page.sign_in.again"))
             return self.context(request, signed)
@@ -93,6 +98,18 @@ class Sessions:
         if request.headers.get(OWN_HEADER) != "1" or not is_own_origin(request):
             return refusal(403, self._say(request, "error.not_for_you"))
         return self.context(request, signed)
+
+    async def of_bearer(self, token: str) -> Any:
+        """Who has this access token. Its signature is checked once, its session every time."""
+        access = self._read.get(token) or self._ports.tokens.read_access(token)
+        if access is None or self._ports.clock.read().wall_s >= access.expires_at_s:
+            self._read.pop(token, None)
+            return None
+        self._read[token] = access
+        self._read.move_to_end(token)
+        if len(self._read) > TOKENS_MAX:
+            self._read.popitem(last=False)
+        return await self._ports.sessions.of_session(access.session_hash)
 
     async def guest(self, request: web.Request) -> Any:
         """The guest behind a page's cookie, or None."""
@@ -130,7 +147,7 @@ class Sessions:
             return refusal(403, self._say(request, "error.not_for_you"))
         header = request.headers.get("Authorization", "").partition(" ")[2].strip()
         if header:
-            signed = await self._ports.sessions.of_access(header)
+            signed = await self.of_bearer(header)
         else:
             signed = await self.guest(request)
         if signed is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import strawberry
+import strawberry.federation
 
 from appliance.asked import Asked, Info, Minor
 from appliance.engines.inventory import projection
@@ -26,7 +27,7 @@ class House:
     version: str
 
 
-@strawberry.type
+@strawberry.federation.type(keys=["id"])
 class Room:
     """One room."""
 
@@ -36,7 +37,7 @@ class Room:
     floor: int
 
 
-@strawberry.type
+@strawberry.federation.type(keys=["id"])
 class RoomType:
     """What is sold."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import strawberry
+import strawberry.federation
 from graphql import GraphQLError
 
 from appliance.asked import Answer, Asked, Date, Info, Minor, answer, own_stay, told
@@ -77,7 +78,7 @@ class Conflict:
     open: bool
 
 
-@strawberry.type
+@strawberry.federation.type(keys=["id"])
 class Stay:
     """One stay. Other rooms add what they know of it: keys, balance."""
 
@@ -97,6 +98,13 @@ class Stay:
     upstream_id: str | None
     at_risk: bool
     due: bool
+
+    @classmethod
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Stay | None:
+        """The stay a head office refers to."""
+        info.context.staff()
+        line = await queries.stay(info.context.reader, str(id))
+        return None if line is None else (await stays_of(info.context, [line]))[0]
 
     @strawberry.field
     async def guests(self, info: Info) -> list[GuestName]:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from http.cookies import SimpleCookie
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 
 from appliance.engines.identity.messages import DeactivateStaff
+from appliance.engines.identity.tokens import Tokens
 from appliance.kernel.messages import Role, Who
+from appliance.web.limits import LOOPBACK
+from appliance.web.sessions import TOKENS_MAX, Sessions
+from support.desk import Desk
 from support.whole_house import PINS, WholeHouse, terminal
 
 ME = "{ me { actor shift terminal } }"
@@ -169,3 +175,31 @@ async def test_no_pin_and_no_token_stands_in_the_log(house: WholeHouse) -> None:
         )
         text = str(rows)
         assert not [secret for secret in secrets if secret and secret in text]
+
+
+class Everybody:
+    """Sessions that are all still open."""
+
+    async def of_session(self, session_hash: str) -> str:
+        return session_hash
+
+
+async def test_a_token_read_before_still_ends_at_its_time(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, [])
+    tokens = Tokens(desk.vault, desk.clock)
+    ports: Any = SimpleNamespace(sessions=Everybody(), tokens=tokens, clock=desk.clock)
+    sessions = Sessions(ports, LOOPBACK, secure=False)
+    token, _ = tokens.access(
+        actor="staff:ida", roles=(Role.FRONT_DESK,), terminal=None, shift=None, session_hash="s1"
+    )
+    assert await sessions.of_bearer(token) == "s1"
+    await desk.clock.advance(15 * 60 - 1)
+    assert await sessions.of_bearer(token) == "s1"
+    await desk.clock.advance(1)
+    assert await sessions.of_bearer(token) is None
+    for number in range(TOKENS_MAX + 5):
+        late, _ = tokens.access(
+            actor="staff:ida", roles=(), terminal=None, shift=None, session_hash=str(number)
+        )
+        assert await sessions.of_bearer(late) == str(number)
+    desk.close()
