@@ -68,22 +68,47 @@ def verdicts(online: Run, dark: Run) -> list[str]:
     broken = [f"online: {sentence}" for sentence in online.broken]
     broken += [f"dark: {sentence}" for sentence in dark.broken]
     broken += differences(online, dark)
-    slower = desk_seconds(dark) / max(desk_seconds(online), 0.001)
-    if slower > SLOWER_MAX:
-        broken.append(f"the dark run took {slower:.2f} times the online one (at most {SLOWER_MAX})")
+    times = slower(online, dark)
+    if times > SLOWER_MAX:
+        broken.append(f"the dark run took {times:.2f} times the online one (at most {SLOWER_MAX})")
     return broken
 
 
 async def both(folder: Path, clock: SystemClock) -> tuple[Run, Run]:
-    """The story twice, each on a property of its own."""
+    """The story twice, each on a property of its own; both again if only the seconds differ.
+
+    A machine that is busy with something else during one telling is not the line's fault: each
+    step's shorter time of the two rounds counts, for both alike.
+    """
+    online, dark = await _round(folder, clock, 1)
+    broken = verdicts(online, dark)
+    if len(broken) == 1 and slower(online, dark) > SLOWER_MAX:
+        again, dark_again = await _round(folder, clock, 2)
+        _keep_shorter(online, again)
+        _keep_shorter(dark, dark_again)
+    return online, dark
+
+
+async def _round(folder: Path, clock: SystemClock, number: int) -> tuple[Run, Run]:
     runs = []
     for dark in (False, True):
         name = "dark" if dark else "online"
         click.echo(f"Telling it {name} ...", err=True)
-        place = folder / name
+        place = folder / f"{name}-{number}"
         place.mkdir(parents=True)
         runs.append(await tell(place, clock, dark=dark))
     return runs[0], runs[1]
+
+
+def _keep_shorter(run: Run, again: Run) -> None:
+    run.broken += again.broken
+    for step, other in zip(run.steps, again.steps, strict=False):
+        step.seconds = min(step.seconds, other.seconds)
+
+
+def slower(online: Run, dark: Run) -> float:
+    """How many times the desk's seconds the dark telling took."""
+    return desk_seconds(dark) / max(desk_seconds(online), 0.001)
 
 
 @click.command(epilog="Example: nightporter tour --screens")
@@ -115,8 +140,7 @@ def tour(folder: Path | None, *, screens: bool) -> None:
         click.echo(f"BROKEN  {sentence}")
     if broken:
         raise SystemExit(1)
-    slower = desk_seconds(dark) / desk_seconds(online)
     click.echo(
         "\nThe same screens, the same seconds"
-        f" ({slower:.2f} times); the guest before was refused; charged once; nothing lost, nothing doubled."
+        f" ({slower(online, dark):.2f} times); the guest before was refused; charged once; nothing lost, nothing doubled."
     )

@@ -20,7 +20,7 @@ LOOK_S: Final = 0.01
 SHOWN_S_MAX: Final = 15.0
 # Where a charge is at this moment differs with the line, and the desk says so honestly; that it
 # is pending, and how much, is compared.
-MASKS: Final = (*transcript.TIMES, (re.compile(r"(?<=50\.00: ).*"), transcript.MASK * 6))
+MASKS: Final = (*transcript.TIMES, (re.compile(r"(?<=50\.00 EUR: ).*"), transcript.MASK * 6))
 
 
 class NotShownError(Exception):
