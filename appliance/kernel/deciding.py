@@ -239,9 +239,7 @@ class Deciding:
             for event, apply in engine.projection.on.items():
                 self._projections.setdefault(event, []).append((engine.name, apply))
 
-    def _traced(
-        self, tracer: Tracer, asking: Asking, now: Reading, commits: list[Span]
-    ) -> Decided:
+    def _traced(self, tracer: Tracer, asking: Asking, now: Reading, commits: list[Span]) -> Decided:
         with tracer.span(f"decide {asking.command.name}", asking.trace) as span:
             one = self._carry_out_one(asking, now)
             span.note(outcome="done" if isinstance(one.answer, Done) else one.answer.code)

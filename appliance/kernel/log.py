@@ -103,7 +103,9 @@ def chained(previous: bytes, columns: tuple[Any, ...]) -> bytes:
             parts += (_LENGTH(len(data)), data)
         else:
             # SQLite would store 1.5 as "1.5", and the chain would never verify again.
-            raise TypeError(f"a fact's column is text or a whole number, not {type(value).__name__}")
+            raise TypeError(
+                f"a fact's column is text or a whole number, not {type(value).__name__}"
+            )
     return hashlib.sha256(b"".join(parts)).digest()
 
 
@@ -222,7 +224,7 @@ class Log:
             try:
                 self.db.execute("ROLLBACK TO command")
                 self.db.execute("RELEASE command")
-            except Exception as lost:
+            except Exception as lost:  # noqa: BLE001 - sqlite3 and apsw each have their own
                 raise TransactionLostError(str(lost)) from error
             raise
         self.db.execute("RELEASE command")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,22 +23,56 @@ from appliance.kernel.ask import Asker
 from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.deciding import Asking, encode_answer
 from appliance.kernel.engine import Recorded
-from appliance.kernel.log import CHAIN_START
+from appliance.kernel.log import recorded
 from appliance.kernel.messages import Origin, Role, Surface, Who
 from appliance.kernel.reader import Reader
 from appliance.kernel.tasks import Nursery
-from appliance.kernel.vault import Vault
+from appliance.kernel.telemetry import valid_traceparent
+from appliance.kernel.vault import TamperedError, Vault
 
-# 1 MiB: 500 facts of a feed with their bodies; a command is 64 KiB at most.
+logger = logging.getLogger(__name__)
+
+# 1 MiB: what a reader of our lines must take in; a page of the feed ends before it is longer.
 LINE_BYTES_MAX = 1_048_576
+# 128 KiB inwards: a command is 64 KiB at most, and its body may be escaped.
+REQUEST_BYTES_MAX = 131_072
+# 768 KiB: the facts of one page; a booking of 365 priced nights alone is 30 kB.
+PAGE_BYTES_MAX = 786_432
 # 500 facts a page, 512 requests under way: one sync with all its lanes and a few verbs.
 FEED_MAX = 500
 UNDER_WAY_MAX = 512
 FEED_WAIT_S_MAX = 60.0
 CONNECTIONS_MAX = 16
 
+# Who may speak here, and the surface written beside what they cause. A process is not a person:
+# nobody on this socket can sign as staff, as a guest or as one of the engines.
+SURFACES: Mapping[str, Surface] = {"sync": Surface.SYNC, "box": Surface.BOX}
+
 Extra = Callable[[Any], Awaitable[Any]]
 """What another part of the role answers under its own word ("report", "status", ...)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ask:
+    """A command as it crosses the socket."""
+
+    name: str
+    id: str
+    body: dict[str, Any] = field(default_factory=dict)
+    actor: str = "sync"
+    origin: Origin | None = None
+    cause: str | None = None
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Feed:
+    """What a follower outside this process asks for."""
+
+    after: Annotated[int, msgspec.Meta(ge=0)]
+    chain: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1)] = FEED_MAX
+    wait_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
 class NotALineError(Exception):
@@ -68,7 +104,7 @@ class CommandSocket:
     async def serve(self, path: Path) -> AsyncGenerator[None, None]:
         """Listen at a path until the context ends."""
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        server = await asyncio.start_unix_server(self._connected, path, limit=LINE_BYTES_MAX)
+        server = await asyncio.start_unix_server(self._connected, path, limit=REQUEST_BYTES_MAX)
         os.chmod(path, 0o660)  # noqa: PTH101 - the mode is the access control
         try:
             yield
@@ -83,29 +119,30 @@ class CommandSocket:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._connections >= CONNECTIONS_MAX:
-            writer.close()
+            await _hang_up(writer, f"{CONNECTIONS_MAX} connections are open: close one")
             return
         self._connections += 1
         under_way: set[asyncio.Task[Any]] = set()
-        places = asyncio.Semaphore(UNDER_WAY_MAX)
+        where = _Line(asyncio.Semaphore(UNDER_WAY_MAX), asyncio.Lock(), writer)
+        sentence: str | None = None
         try:
             while line := await reader.readline():
-                await places.acquire()
-                task = self._nursery.mortal("command socket", self._serve_line(line, writer))
+                await where.places.acquire()
+                task = self._nursery.mortal("command socket", self._serve_line(line, where))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
-                task.add_done_callback(lambda _task: places.release())
-        except (ValueError, ConnectionError):
-            pass  # a line without an end, or a peer that went: nothing was half done
+                task.add_done_callback(lambda _task: where.places.release())
+        except ValueError:
+            sentence = f"a request is one line of at most {REQUEST_BYTES_MAX} bytes"
+        except ConnectionError:
+            pass  # the peer went: what it asked goes on and is found by asking again
         finally:
             self._connections -= 1
             for task in under_way:
                 task.cancel()
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            await _hang_up(writer, sentence)
 
-    async def _serve_line(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _serve_line(self, line: bytes, where: _Line) -> None:
         number: Any = None
         try:
             request = _parsed(line)
@@ -113,9 +150,17 @@ class CommandSocket:
             answer = await self._answer(request)
         except (NotALineError, codec.MalformedCommandError) as error:
             answer = {"error": str(error)}
-        writer.write(msgspec.json.encode({"n": number, **answer}) + b"\n")
+        except msgspec.ValidationError as error:
+            answer = {"error": f"not of the known form: {error}"}
+        except Exception as error:
+            # The type only: the text may quote what somebody typed. Whoever asked must not wait.
+            logger.exception("a request on the command socket could not be answered")
+            answer = {"error": f"broken: {type(error).__name__}"}
         with contextlib.suppress(ConnectionError):
-            await writer.drain()
+            # One after the other: a peer that does not read holds one answer in our memory.
+            async with where.writing:
+                where.writer.write(msgspec.json.encode({"n": number, **answer}) + b"\n")
+                await where.writer.drain()
 
     async def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if "ask" in request:
@@ -128,37 +173,44 @@ class CommandSocket:
         raise NotALineError("say one of: ask, feed, " + ", ".join(sorted(self._extras)))
 
     async def _ask(self, fields: Any) -> bytes:
-        if not isinstance(fields, dict) or not isinstance(fields.get("id"), str):
-            raise NotALineError("ask needs name, id and body")
-        command = codec.decode_command(
-            str(fields.get("name")), msgspec.json.encode(fields.get("body") or {})
-        )
-        origin = fields.get("origin")
+        ask = msgspec.convert(fields, _Ask)
+        if ask.actor not in SURFACES:
+            raise NotALineError(f"nobody asks here as {ask.actor!r}: be one of {sorted(SURFACES)}")
+        command = codec.decode_command(ask.name, msgspec.json.encode(ask.body))
         asking = Asking(
             command=command,
-            command_id=fields["id"],
-            who=Who(actor=fields.get("actor") or "sync", role=Role.SERVICE, surface=Surface.SYNC),
-            origin=msgspec.convert(origin, Origin) if origin else None,
-            cause=fields.get("cause"),
-            trace=fields.get("trace"),
+            command_id=ask.id,
+            who=Who(actor=ask.actor, role=Role.SERVICE, surface=SURFACES[ask.actor]),
+            origin=ask.origin,
+            cause=ask.cause,
+            trace=valid_traceparent(ask.trace),
         )
         return encode_answer(await self._asker.ask(asking)).encode()
 
     async def _feed(self, fields: Any) -> dict[str, Any]:
-        if not isinstance(fields, dict) or not isinstance(fields.get("after"), int):
-            raise NotALineError("feed needs after (a position)")
-        after, chain = fields["after"], fields.get("chain") or CHAIN_START.hex()
-        here = await self._reader.chain_at(after)
-        if here is None or (after and here.hex() != chain):
+        feed = msgspec.convert(fields, _Feed)
+        here = await self._reader.chain_at(feed.after)
+        if here is None or (feed.after and here.hex() != feed.chain):
             return {"error": "chain_mismatch"}
-        limit = min(int(fields.get("limit", FEED_MAX)), FEED_MAX)
-        wait_s = min(float(fields.get("wait_s", 0)), FEED_WAIT_S_MAX)
+        limit = min(feed.limit, FEED_MAX)
+        wait_s = min(feed.wait_s, FEED_WAIT_S_MAX)
         news = self._news
-        facts = await self._reader.facts(after, limit)
-        if not facts and wait_s > 0:
+        rows = await self._reader.chained_rows(feed.after, limit)
+        if not rows and wait_s > 0:
             await self._wait(news, wait_s)
-            facts = await self._reader.facts(after, limit)
-        return {"feed": {"facts": await self._shown(facts), "head": self._asker.head()}}
+            rows = await self._reader.chained_rows(feed.after, limit)
+        return {"feed": {"facts": self._page(rows), "head": self._asker.head()}}
+
+    def _page(self, rows: Sequence[tuple[Any, ...]]) -> list[msgspec.Raw]:
+        page: list[msgspec.Raw] = []
+        size = 0
+        for row in rows:
+            fact = msgspec.json.encode(_shown(row, self._vault))
+            size += len(fact)
+            if page and size > PAGE_BYTES_MAX:
+                break  # the follower asks for the rest from where this page ends
+            page.append(msgspec.Raw(fact))
+        return page
 
     async def _wait(self, news: asyncio.Event, wait_s: float) -> None:
         tasks = [
@@ -171,12 +223,55 @@ class CommandSocket:
             for task in tasks:
                 task.cancel()
 
-    async def _shown(self, facts: Sequence[Recorded]) -> list[dict[str, Any]]:
-        shown = []
-        for fact in facts:
-            chain = await self._reader.chain_at(fact.position)
-            shown.append(show(fact, chain or b"", self._vault))
-        return shown
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One connection: how much may be under way, and who may write next."""
+
+    places: asyncio.Semaphore
+    writing: asyncio.Lock
+    writer: asyncio.StreamWriter
+
+
+async def _hang_up(writer: asyncio.StreamWriter, sentence: str | None) -> None:
+    with contextlib.suppress(OSError):
+        if sentence is not None:
+            writer.write(msgspec.json.encode({"n": None, "error": sentence}) + b"\n")
+        writer.close()
+        await writer.wait_closed()
+
+
+def _shown(row: tuple[Any, ...], vault: Vault) -> dict[str, Any]:
+    """One row of the feed. What cannot be read or opened is shown as it stands, and stops nobody.
+
+    A kind of a newer release (after a roll-back) and a sealed text that was moved are the two.
+    """
+    *columns, chain = row
+    try:
+        return show(recorded(tuple(columns)), chain, vault)
+    except (codec.UnreadableEventError, TamperedError) as error:
+        logger.error("the fact at position %d is shown sealed: %s", row[0], error)  # noqa: TRY400
+    return {
+        "position": row[0],
+        "stream": row[1],
+        "version": row[2],
+        "kind": row[3],
+        "body": _as_it_stands(row[4]),
+        "command_id": row[5],
+        "who": _as_it_stands(row[6]),
+        "origin": None if row[7] is None else _as_it_stands(row[7]),
+        "cause": row[8],
+        "trace": row[9],
+        "at_wall_ms": row[10],
+        "chain": chain.hex(),
+    }
+
+
+def _as_it_stands(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None  # not JSON at all: the chain tells who changed it, `nightporter log verify`
 
 
 def show(fact: Recorded, chain: bytes, vault: Vault) -> dict[str, Any]:

@@ -81,5 +81,5 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("work whose waiter had gone raised: %r", error, exc_info=error)
+            logger.warning("work whose waiter had gone raised", exc_info=error)
         raise

@@ -58,6 +58,14 @@ class Ring(Command):
     bell: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unheard(Command):
+    """What no engine here decides."""
+
+    name: ClassVar[str] = "toy.unheard"
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.FRONT_DESK})
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelved(Event):
@@ -87,6 +95,10 @@ def shelve(state: int, command: Shelve, context: Context) -> Decision:
     """At most three to a shelf; the cursed ones raise, are refused or hurt a neighbour."""
     if command.what == "bomb":
         raise ZeroDivisionError(command.owner)
+    if command.what == "riddle":
+        return No(refusal=Refusal.CURSED, detail={"shelf": object()})
+    if command.what == "shrug":
+        return None  # type: ignore[return-value]
     if command.what == "curse":
         return No(refusal=Refusal.CURSED, detail={"shelf": command.shelf})
     if state >= SHELF_ROOM_MAX:
@@ -111,6 +123,8 @@ def echo(facts: Facts, event: Shelved, recorded: Recorded) -> list[Command]:
     del facts, recorded
     if event.what == "loud":
         return [Ring(bell=event.shelf)]
+    if event.what == "stranger":
+        return [Unheard()]
     if event.what == "jinx":
         return [Shelve(shelf=event.shelf, owner="x", what="curse")]
     return []

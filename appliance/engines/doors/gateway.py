@@ -42,6 +42,7 @@ from appliance.engines.inventory.messages import DoorAdded, PropertySetUp
 from appliance.kernel.clock import sleep, within
 from appliance.kernel.deciding import Asking
 from appliance.kernel.messages import Answer, Done, KernelRefusal, Refused, Role, Who
+from appliance.kernel.telemetry import open_tracer
 
 if TYPE_CHECKING:
     from appliance.bus.port import Bus, Message
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from appliance.kernel.engine import Recorded
     from appliance.kernel.reader import Reader
     from appliance.kernel.tasks import Nursery
+    from appliance.kernel.telemetry import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +101,7 @@ class _Open:
 class Gateway:
     """The only part of doors that meets the outside world."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of one gateway, each by its own name
         self,
         *,
         bus: Bus,
@@ -108,7 +110,9 @@ class Gateway:
         clock: Clock,
         nursery: Nursery,
         locksmith: Locksmith,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or open_tracer("doors")
         self._bus = bus
         self._asker = asker
         self._reader = reader
@@ -225,15 +229,17 @@ class Gateway:
             await self._settle(opening, Outcome.NOT_SENT, None, "not_sent")
             return
         try:
-            order = Order(
-                id=event.opening_id,
-                verb=Verb.UNLOCK,
-                expires_at_ms=event.expires_at_ms,
-                reply_topic=answer_topic(event.device_id),
-                credential=self.locksmith.press(event),
-                traceparent=opening.trace,
-            )
-            told = await self._orders.order(event.device_id, order, answer_s_max=ANSWER_S_MAX)
+            with self._tracer.span("press", opening.trace, device=event.device_id) as span:
+                order = Order(
+                    id=event.opening_id,
+                    verb=Verb.UNLOCK,
+                    expires_at_ms=event.expires_at_ms,
+                    reply_topic=answer_topic(event.device_id),
+                    credential=self.locksmith.press(event),
+                    traceparent=span.traceparent,
+                )
+                told = await self._orders.order(event.device_id, order, answer_s_max=ANSWER_S_MAX)
+                span.note(outcome=told.outcome.value)
         except Exception:
             logger.exception("the press %s broke on its way out", event.opening_id)
             await self._settle(opening, Outcome.UNKNOWN, None, "deadline")

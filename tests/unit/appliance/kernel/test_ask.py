@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.kernel import ask as kernel_ask
 from appliance.kernel import rebuild
-from appliance.kernel.ask import WAITING_MAX, Asker
+from appliance.kernel.ask import WAITING_MAX, Asker, WriterStoppedError
 from appliance.kernel.deciding import Asking
+from appliance.kernel.engine import Recorded
 from appliance.kernel.followers import Followers
 from appliance.kernel.messages import Admission, Answer, Command, Done, Refused
 from appliance.kernel.reader import Reader, open_reader
@@ -219,3 +222,124 @@ async def test_a_virtual_clock_can_see_who_waits_for_a_thread(tmp_path: Path) ->
 
 def test_bulk_batches_stay_small_enough_for_a_door_to_wait() -> None:
     assert kernel_ask.BULK_BATCH_MAX <= kernel_ask.BATCH_MAX // 4
+
+
+async def test_a_listener_that_raises_costs_nobody_an_answer(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        heard: list[int] = []
+
+        def deaf(facts: Sequence[Recorded]) -> None:
+            raise ValueError(facts)
+
+        house.asker.listen(deaf)
+        house.asker.listen(lambda facts: heard.append(len(facts)))
+        answers = await asyncio.gather(
+            *(house.ask(Shelve(shelf=f"s{n}", owner="x")) for n in range(5))
+        )
+        assert all(isinstance(answer, Done) for answer in answers)
+        assert sum(heard) == 5
+        [(name, times)] = house.asker.listener_faults.items()
+        assert name.endswith("deaf")
+        assert times >= 1
+
+
+async def test_a_waiter_that_was_cancelled_neither_loses_nor_doubles_its_command(
+    tmp_path: Path,
+) -> None:
+    async with open_house(tmp_path, start=False) as house:
+        asking = Asking(command=Shelve(shelf="a", owner="x"), command_id="one", who=CLERK)
+        gone = asyncio.ensure_future(house.asker.ask(asking))
+        await one_turn()
+        gone.cancel()
+        await asyncio.wait([gone])
+        house.asker.start()
+        again = await house.asker.ask(asking)
+        assert isinstance(again, Done)
+        assert again.position == 1
+        assert await house.reader.head() == 1
+
+
+async def test_a_writer_that_dies_is_the_role_s_end_and_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _args: None)
+    desk = Desk(tmp_path, [TOY])
+    asker = Asker(desk.deciding)
+    deaths: list[BaseException | None] = []
+    nursery = Nursery(lambda _name, error: deaths.append(error))
+    nursery.deadly("log writer", asker.run())
+
+    def die() -> None:
+        raise SystemError
+
+    desk.vault.drop_new_keys = die  # type: ignore[method-assign]
+    desk.deciding.log.db = None  # type: ignore[assignment]
+    waiting = [
+        asyncio.ensure_future(
+            asker.ask(Asking(command=Ring(bell="a"), command_id=f"{n}", who=CLERK))
+        )
+        for n in range(3)
+    ]
+    job = asyncio.ensure_future(asker.apply(lambda _db: None))
+    await one_turn()
+    asker.start()
+    found = await asyncio.gather(*waiting, job, return_exceptions=True)
+    assert [type(one) for one in found] == [WriterStoppedError] * 4
+    with pytest.raises(WriterStoppedError):
+        await asker.ask(Asking(command=Ring(bell="a"), command_id="late", who=CLERK))
+    await nursery.close()
+    assert [type(error) for error in deaths] == [SystemError]
+    desk.db.close()
+
+
+async def test_stopping_before_the_start_tells_who_waits(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, [TOY])
+    asker = Asker(desk.deciding)
+    waiting = asyncio.ensure_future(
+        asker.ask(Asking(command=Ring(bell="a"), command_id="1", who=CLERK))
+    )
+    await one_turn()
+    await asker.stop()
+    with pytest.raises(WriterStoppedError):
+        await waiting
+    desk.close()
+
+
+async def test_commands_of_one_class_are_decided_in_the_order_they_came_also_past_doors(
+    tmp_path: Path,
+) -> None:
+    async with open_house(tmp_path) as house:
+        desk = [
+            asyncio.ensure_future(house.ask(Shelve(shelf=f"s{n}", owner="x"))) for n in range(400)
+        ]
+        for number in range(20):
+            await house.ask(Ring(bell=f"b{number}"))
+        await asyncio.gather(*desk)
+        query = "SELECT stream FROM event WHERE kind = 'toy.shelved.v1' ORDER BY position"
+        assert await house.reader.rows(query) == [(f"toy/s{n}",) for n in range(400)]
+
+
+async def test_the_head_is_never_ahead_of_what_is_committed(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        seen: list[tuple[int, int]] = []
+        house.desk.deciding.log.db = desk_db = _Peeking(house.desk.db)
+        desk_db.at_commit = lambda: seen.append(
+            (house.asker.head(), house.desk.deciding.log.head.position)
+        )
+        await house.ask(Shelve(shelf="a", owner="x"))
+        assert (0, 1) in seen
+        assert house.asker.head() == 1
+
+
+class _Peeking:
+    """A connection that lets a test look right before each commit."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+        self.at_commit: Callable[[], None] = lambda: None
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        """Look, then pass on."""
+        if sql == "COMMIT":
+            self.at_commit()
+        return self._db.execute(sql, *parameters)

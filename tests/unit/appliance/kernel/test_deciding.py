@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.kernel import deciding as kernel_deciding
 from appliance.kernel.deciding import COMMAND_ID_CHARS_MAX, Asking
 from appliance.kernel.log import verify_file
 from appliance.kernel.messages import Done, KernelRefusal, Refused, Role
@@ -154,3 +155,82 @@ def test_the_chain_verifies_after_a_busy_day(desk: Desk, tmp_path: Path) -> None
     head = verify_file(tmp_path / "log.db")
     assert head.position == desk.deciding.log.head.position
     assert head.chain == desk.deciding.log.head.chain
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Asking(command=Shelve(shelf="\ud800", owner="x"), command_id="bad", who=CLERK),
+        Asking(command=Shelve(shelf="a", owner="x"), command_id="\ud800", who=CLERK),
+        Asking(command=Shelve(shelf="a", owner="x"), command_id="bad", who=CLERK, trace="\ud800"),
+        Asking(
+            command=Shelve(shelf="a", owner="x"),
+            command_id="bad",
+            who=replace(CLERK, actor="staff:\ud800"),
+        ),
+        Asking(command=Shelve(shelf="a", owner="x", what="stranger"), command_id="bad", who=CLERK),
+        Asking(command=Shelve(shelf="a", owner="x", what="riddle"), command_id="bad", who=CLERK),
+        Asking(command=Shelve(shelf="a", owner="x", what="shrug"), command_id="bad", who=CLERK),
+    ],
+    ids=[
+        "a letter that is none",
+        "an id that is no text",
+        "a trace that is no text",
+        "an asker that is no text",
+        "an inline reaction asks what nobody knows",
+        "a refusal that cannot be written",
+        "a rule that says nothing",
+    ],
+)
+def test_one_bad_command_spoils_nobody_else_in_its_batch(desk: Desk, bad: Asking) -> None:
+    good = Asking(command=Shelve(shelf="b", owner="ida"), command_id="good", who=CLERK)
+    first, second = desk.deciding.carry_out([bad, good])
+    assert isinstance(first.answer, Refused)
+    assert first.answer.code in {KernelRefusal.BROKEN, KernelRefusal.MALFORMED}
+    assert isinstance(second.answer, Done)
+    assert desk.rows("SELECT count(*) FROM event") == [(1,)]
+    assert desk.rows("SELECT command_id FROM answered") == [("good",)]
+
+
+def test_two_inline_reactions_of_one_engine_have_ids_of_their_own(tmp_path: Path) -> None:
+    twice = replace(TOY, inline=[*TOY.inline, *TOY.inline])
+    desk = Desk(tmp_path, [twice])
+    desk.done(Shelve(shelf="a", owner="ida", what="loud"))
+    ids = [fact.command_id for fact in desk.facts]
+    assert len(ids) == len(set(ids)) == 3
+    desk.close()
+
+
+def test_a_state_that_was_pushed_out_of_memory_while_it_was_undone_is_read_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_deciding, "FOLDS_MAX", 2)
+    for number in range(8):
+        desk.done(Shelve(shelf=f"s{number % 4}", owner="ida"))
+        desk.refused(Shelve(shelf=f"s{number % 4}", owner="x", what="acid"))
+        desk.refused(Shelve(shelf=f"s{number % 4}", owner="x", what="jinx"))
+    for number in range(4):
+        desk.done(Shelve(shelf=f"s{number}", owner="ida"))
+        assert desk.refused(Shelve(shelf=f"s{number}", owner="ida")) == Refusal.FULL
+
+
+def test_a_disk_that_refuses_is_no_engine_s_fault_and_is_remembered_until_it_takes_again(
+    desk: Desk,
+) -> None:
+    [(pages,)] = desk.rows("PRAGMA page_count")
+    desk.db.execute(f"PRAGMA max_page_count={pages}")
+    for number in range(30):
+        desk.ask(Shelve(shelf=f"s{number}", owner="ida", what="w" * 3000))
+    assert desk.deciding.unstored is not None
+    assert desk.deciding.unstored.count > 1
+    assert desk.deciding.faults == {}
+    desk.db.execute("PRAGMA max_page_count=1000000")
+    desk.done(Shelve(shelf="a", owner="ida"))
+    assert desk.deciding.unstored is None
+
+
+def test_a_transaction_that_was_left_open_is_taken_back_first(desk: Desk) -> None:
+    desk.db.execute("BEGIN IMMEDIATE")
+    desk.db.execute("DELETE FROM answered")
+    desk.done(Shelve(shelf="a", owner="ida"))
+    assert desk.rows("SELECT count(*) FROM answered") == [(1,)]
