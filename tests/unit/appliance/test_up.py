@@ -47,7 +47,7 @@ async def test_a_role_that_stands_alone_is_ready_before_the_next_begins(tmp_path
     running = asyncio.ensure_future(supervisor.run())
     await until(lambda: bool(lives(tmp_path, "first")))
     assert lives(tmp_path, "second") == []
-    first.ready.touch()
+    (tmp_path / "first.ready").touch()
     await until(lambda: bool(lives(tmp_path, "second")))
     supervisor.stop()
     assert await running == 0
