@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -366,3 +367,19 @@ def test_every_name_of_the_contract_is_in_the_schema() -> None:
             if value not in ours.type_map[name].values:  # type: ignore[attr-defined]
                 missing.append(f"{name}.{value}")
     assert not missing
+
+
+async def test_our_own_clients_may_send_a_hash_instead_of_a_document(house: WholeHouse) -> None:
+    stay_id = await house.checked_in()
+    text = (ROOT / "appliance" / "web" / "queries" / "my-stay.graphql").read_text().strip()
+    known = {"persistedQuery": {"version": 1, "sha256Hash": sha256(text.encode()).hexdigest()}}
+    async with (
+        terminal(house) as clerk,
+        clerk.session.post(
+            house.url + "/graphql",
+            json={"extensions": known, "variables": {"id": stay_id}},
+            headers={"Authorization": f"Bearer {clerk.access}"},
+        ) as answer,
+    ):
+        body = await answer.json()
+    assert body["data"]["stay"]["roomNumber"] == "101"
