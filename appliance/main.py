@@ -197,7 +197,7 @@ def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
             traced_share=settings.telemetry.traced_share,
         ),
     )
-    followers.add("forget", functools.partial(_forget, box))
+    followers.add("forget", functools.partial(_forget, box), on=[PersonForgotten])
     return box
 
 

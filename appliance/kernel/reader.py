@@ -41,7 +41,7 @@ class _Connection(aiosqlite.Connection):
             finally:
                 cursor.close()
 
-        found: list[tuple[Any, ...]] = await self._execute(fetch)
+        found: list[tuple[Any, ...]] = await self._execute(fetch)  # type: ignore[no-untyped-call]
         return found
 
 
@@ -111,7 +111,8 @@ async def open_reader(path: Path) -> AsyncGenerator[Reader, None]:
     connections = []
     try:
         for _ in range(CONNECTIONS):
-            connection = await _Connection(functools.partial(_open, path), 1)
+            connection = _Connection(functools.partial(_open, path), 1)
+            await connection
             connections.append(connection)
             await connection.execute("PRAGMA query_only=ON")
             await connection.execute("PRAGMA busy_timeout=5000")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.kernel import ask as kernel_ask
-from appliance.kernel.followers import STEP_MAX, keep_cursor
+from appliance.kernel.followers import FRESH_MAX, PASSED_MAX, STEP_MAX, keep_cursor
 from appliance.kernel.messages import Admission, Done
 from appliance.kernel.telemetry import build_metrics
 from support.kernel_house import House, open_house
@@ -211,3 +211,44 @@ async def test_a_follower_that_a_rebuild_overtook_takes_no_fact_twice(tmp_path: 
             await house.asker.apply(lambda _db: None)
         assert view.quarantined is None
         assert await house.reader.rows("SELECT count(*) FROM toy_seen") == [(STEP_MAX + 5,)]
+
+
+async def test_what_is_of_no_interest_costs_a_follower_no_commit(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        await _shelve(house, "a")
+        await house.followers.caught_up()
+        for _ in range(20):
+            await house.ask(Ring(bell="front"))
+        view = house.followers.all["view:toy_seen"]
+        assert (view.position, view.standing().oldest_waiting_ms) == (21, None)
+        kept = "SELECT position FROM follower WHERE name = 'view:toy_seen'"
+        assert await house.reader.rows(kept) == [(1,)]
+        await _shelve(house, "b")
+        await house.followers.caught_up()
+        assert await house.reader.rows(kept) == [(22,)]
+        assert await house.reader.rows("SELECT position FROM toy_seen") == [(1,), (22,)]
+
+
+async def test_after_a_restart_a_follower_has_little_to_pass_by_again(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        rings = [house.ask(Ring(bell="front"), Admission.DESK) for _ in range(PASSED_MAX * 2)]
+        await asyncio.gather(*rings)
+        await house.followers.caught_up()
+        kept = "SELECT position FROM follower WHERE name = 'view:toy_seen'"
+        [(position,)] = await house.reader.rows(kept)
+        assert position > 0
+        assert PASSED_MAX * 2 - position <= PASSED_MAX + STEP_MAX
+
+
+async def test_a_follower_that_falls_behind_what_is_kept_in_memory_reads_the_rest(
+    tmp_path: Path,
+) -> None:
+    async with open_house(tmp_path) as house:
+        many = [
+            house.ask(Shelve(shelf=f"m{number}", owner="x"), Admission.BULK)
+            for number in range(FRESH_MAX + 100)
+        ]
+        await asyncio.gather(*many)
+        await house.followers.caught_up()
+        total = FRESH_MAX + 100
+        assert await house.reader.rows("SELECT count(*) FROM toy_seen") == [(total,)]
