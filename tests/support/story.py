@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final
 
+import aiohttp
+
 from twin.caller import (
     ADD_NOTE,
     CHECK_IN,
@@ -69,8 +71,8 @@ class Story:
         while True:
             try:
                 await desk.sign_in(STAFF[1].id, STAFF[1].pin)
-            except OSError:
-                continue
+            except (OSError, TimeoutError, aiohttp.ClientError):
+                continue  # killed while it was asked: ask again
             return
 
     async def _act(
