@@ -195,7 +195,9 @@ class Kiosk(App[None]):
     # --- where ----------------------------------------------------------------
 
     async def action_go(self, name: str) -> None:
-        """To another full screen."""
+        """To another full screen; not past the lock."""
+        if isinstance(self.page, SignIn) and self.page.locked:
+            return
         while len(self.screen_stack) > 2:
             await self.pop_screen()
         if name == "help":
@@ -210,7 +212,9 @@ class Kiosk(App[None]):
 
     @on(OpenStay)
     async def open_stay(self, message: OpenStay) -> None:
-        """One stay on top of the list it was found in."""
+        """One stay on top of the list it was found in; not over the lock."""
+        if isinstance(self.page, SignIn):
+            return
         if isinstance(self.screen, StayPage):
             await self.pop_screen()
         await self.push_screen(StayPage(self.desk, message.stay_id))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import DataTable, Static
@@ -20,6 +22,8 @@ from kiosk.desk import Desk, Outcome
 from kiosk.frame import Keys, Line
 from kiosk.screens.confirm import Confirm
 from kiosk.work import Work, start
+
+R = TypeVar("R")
 
 
 class OpenStay(Message):
@@ -83,10 +87,16 @@ class Page(Screen[None]):
             await self.load()
         except Broken as error:
             self.say(str(error), "warn")
+        except NoMatches:
+            return  # the screen was being taken down while its answer came
         self.tick()
 
     def tick(self) -> None:
         """Write everything that depends on the time and on how the box stands."""
+        with suppress(NoMatches):  # a screen that is being taken down has no lines left
+            self._tick()
+
+    def _tick(self) -> None:
         if not self.is_mounted:
             return
         desk = self.desk
@@ -102,7 +112,7 @@ class Page(Screen[None]):
 
     def say(self, text: str, kind: str = "plain") -> None:
         """The answer line, here or on whatever screen is on top when this one is gone."""
-        if self.is_mounted:
+        if self.is_mounted and self.query("#answer"):
             self.query_one("#answer", Line).write(text, kind)
         elif isinstance(self.app.screen, Page):
             self.app.screen.say(text, kind)
@@ -131,8 +141,18 @@ class Page(Screen[None]):
 
     async def confirm(self, question: str) -> bool:
         """Ask before what cannot be undone."""
-        answer: bool | None = await self.app.push_screen_wait(Confirm(question))
+        answer = await self.dialog(Confirm(question))
         return bool(answer)
+
+    async def dialog(self, dialog: Screen[R]) -> R | None:
+        """Show a dialog and wait for its answer; None at once when this screen is not on top.
+
+        An answer of the box that comes late must not put names or a PIN over the lock screen.
+        """
+        if not self.is_current:
+            return None
+        answer: R | None = await self.app.push_screen_wait(dialog)
+        return answer
 
 
 class NavPage(Page):

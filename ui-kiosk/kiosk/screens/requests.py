@@ -79,7 +79,7 @@ class Requests(ListPage):
         self.act(self._new)
 
     async def _new(self) -> None:
-        kind = await self.app.push_screen_wait(Choose("A request: what for?", REQUEST_TYPES))
+        kind = await self.dialog(Choose("A request: what for?", REQUEST_TYPES))
         if kind is None:
             return
 
@@ -88,6 +88,6 @@ class Requests(ListPage):
             return await self.desk.perform(queries.MAKE_REQUEST, **given)
 
         form = Form("Request", [Field(name="text", label="Words")], submit, desk=self.desk)
-        outcome = await self.app.push_screen_wait(form)
+        outcome = await self.dialog(form)
         if outcome is not None:
             self.tell(outcome)

@@ -41,6 +41,6 @@ class RoomActs(ListPage):
 
         fields = [Field(name="reason", label="Why")]
         form = Form("Out of order", fields, submit, desk=self.desk)
-        outcome = await self.app.push_screen_wait(form)
+        outcome = await self.dialog(form)
         if outcome is not None:
             self.tell(outcome)

@@ -48,7 +48,7 @@ class DoorActs(StayActs):
             self.say("No PIN: the box cannot be reached, or this key has none.", "warn")
             return
         self.say("The PIN was shown; it is hidden again.")
-        await self.app.push_screen_wait(PinAloud(keys[-1].door_title, told, self.desk.clock))
+        await self.dialog(PinAloud(keys[-1].door_title, told, self.desk.clock))
 
     def action_qr(self) -> None:
         """The guest's own pages."""

@@ -36,9 +36,7 @@ class StayActs(NavPage):
         async def submit(values: dict[str, Any]) -> Outcome:
             return await self.desk.perform(act, stayId=self.stay_id, **fixed, **values)
 
-        outcome = await self.app.push_screen_wait(
-            Form(title, fields, submit, desk=self.desk, intro=self.guest())
-        )
+        outcome = await self.dialog(Form(title, fields, submit, desk=self.desk, intro=self.guest()))
         if outcome is not None:
             self.tell(outcome)
 
@@ -149,7 +147,7 @@ class MoveActs(StayActs):
         if not lines:
             self.say("No room is free for these nights.", "warn")
             return None
-        return await self.app.push_screen_wait(Choose(f"{title}  {self.guest()}", lines))
+        return await self.dialog(Choose(f"{title}  {self.guest()}", lines))
 
     def _room_line(self, room: Room) -> str:
         status = say.ROOM_STATUS.get(room.status, room.status)

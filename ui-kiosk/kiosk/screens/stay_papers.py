@@ -58,7 +58,7 @@ class PaperActs(StayActs):
         self.act(self._request)
 
     async def _request(self) -> None:
-        kind = await self.app.push_screen_wait(Choose("A request: what for?", REQUEST_TYPES))
+        kind = await self.dialog(Choose("A request: what for?", REQUEST_TYPES))
         if kind is None:
             return
 
@@ -68,7 +68,7 @@ class PaperActs(StayActs):
 
         fields = [Field(name="text", label="Words")]
         form = Form("Request", fields, submit, desk=self.desk, intro=self.guest())
-        outcome = await self.app.push_screen_wait(form)
+        outcome = await self.dialog(form)
         if outcome is not None:
             self.tell(outcome)
 
@@ -87,7 +87,7 @@ class PaperActs(StayActs):
             ("upstream", f"Bookings: {say.clip(first.upstream_says, 56)}"),
         ]
         title = f"{first.what.replace('_', ' ')}: which is right?"
-        taken = await self.app.push_screen_wait(Choose(title, sides))
+        taken = await self.dialog(Choose(title, sides))
         if taken is not None:
             given = {"conflictId": first.id, "takeUpstream": taken == "upstream"}
             await self.do(queries.SETTLE_CONFLICT, **given)

@@ -191,7 +191,7 @@ class WalkIn(Page):
             Field(name="pin", label="Manager's PIN", kind="secret"),
         ]
         form = Form("A manager's word is needed", fields, submit, desk=self.desk, intro=sentence)
-        return await self.app.push_screen_wait(form)
+        return await self.dialog(form)
 
     async def action_leave(self) -> None:
         """Twice when something was typed."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import Input
 
 from kiosk import transcript
@@ -156,6 +157,21 @@ async def test_a_pin_is_shown_for_twenty_seconds_and_then_nowhere(
         assert DOOR_PIN not in shown(pilot).replace(" ", "")
         assert DOOR_PIN not in repr(vars(app_of(pilot).desk))
     assert not (tmp_path / "journal").exists()
+
+
+async def test_a_pin_that_comes_late_is_not_shown_over_the_lock(
+    box: FakeBox, clock: StillClock
+) -> None:
+    async with front_desk(box, clock) as pilot:
+        await press(pilot, "3", "enter", "p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PinAloud))
+        app_of(pilot).action_lock()
+        await until(pilot, lambda: isinstance(pilot.app.screen, SignIn))
+        assert "8 3 0" not in "".join(
+            str(each.render()) for screen in pilot.app.screen_stack for each in screen.query("#pin")
+        )
+        await app_of(pilot).action_go("arrivals")
+        assert isinstance(pilot.app.screen, SignIn)
 
 
 async def test_a_typed_pin_is_dots_on_the_screen(box: FakeBox, clock: StillClock) -> None:
@@ -317,7 +333,7 @@ async def test_every_key_is_shown_and_nothing_spills(
         assert not missing
         assert len(rows) == 24
         assert all(len(row) <= 80 for row in rows)
-        for widget in screen.walk_children():
+        for widget in screen.query("*").results(Widget):
             assert widget.region.right <= 80
         keys = screen.query_one("#keys")
         assert (keys.region.bottom, keys.region.height) == (24, keys.virtual_size.height)

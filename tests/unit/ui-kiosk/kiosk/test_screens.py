@@ -37,7 +37,7 @@ async def test_a_screen_says_the_same_with_the_box_gone_but_its_age(
         await settled(pilot)
         if box_is == "unreachable":
             box.down()
-            clock.passed_s += 120
+            clock.passed_s += 50
             await app.action_go("arrivals")
             await settled(pilot)
             await app.action_go(name)
@@ -82,7 +82,7 @@ def test_a_picture_of_it(
         await press(pilot, *keys)
         if box_is == "unreachable":
             box.down()
-            clock.passed_s += 120
+            clock.passed_s += 50
             app = pilot.app
             assert isinstance(app, Kiosk)
             await app.desk.look()
@@ -108,7 +108,7 @@ async def test_two_honest_runs_differ_only_in_what_is_masked(
         return pages
 
     first = await story()
-    clock.passed_s += 7200
+    clock.passed_s += 7200  # between two shifts, so nothing is idle
     box.answers["house"]["nowMs"] += 7_200_000
     box.answers["health"]["lineDownSinceMs"] = clock.wall_ms()
     assert await story() == first
