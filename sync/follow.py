@@ -65,6 +65,12 @@ class Follower:
         while True:
             await self.turn(WAIT_S)
 
+    async def caught_up(self) -> None:
+        """Until the log has been read to its head; before that not every room and type is known."""
+        while not self.at_head:
+            self.moved.clear()
+            await self.moved.wait()
+
     async def turn(self, wait_s: float = 0.0) -> int:
         """Read one page; how many facts there were."""
         cursor = self._ledger.cursor()

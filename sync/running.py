@@ -245,6 +245,8 @@ class Running:
 
     async def _pull_for_ever(self, pull: MewsPull) -> None:
         del pull
+        # A booking whose room or type the log has not told us yet would be learned without it.
+        await self.follower.caught_up()
         wait_s = FIRST_LOOK_S
         while True:
             await self._pause(self.look_now, wait_s)

@@ -33,6 +33,20 @@ async def test_what_was_done_in_the_dark_is_there_after_the_line_heals(bench: Sy
     assert upstream in {body["upstream_id"] for body in bench.box.of("stays.learn_booking")}
 
 
+async def test_nothing_is_pulled_before_the_log_has_told_which_rooms_there_are(
+    bench: SyncBench,
+) -> None:
+    upstream = bench.book_upstream(room=True)
+    bench.box.away = True
+    bench.running.start()
+    await bench.clock.advance(30)
+    assert bench.running.mirror.held("mews", person=True) == []
+    bench.box.away = False
+    await bench.clock.advance(10)
+    [learned] = bench.box.of("stays.learn_booking")
+    assert (learned["upstream_id"], learned["room_id"]) == (upstream, "r101")
+
+
 @pytest.mark.parametrize("cut", [Cut.SILENT, Cut.REFUSED])
 async def test_progress_resumes_within_ten_seconds_of_healing(bench: SyncBench, cut: Cut) -> None:
     bench.running.start()
