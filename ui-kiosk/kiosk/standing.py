@@ -6,7 +6,7 @@ from kiosk import say
 from kiosk.desk import Desk
 from kiosk.words import Vital
 
-WIDTH = 80
+WIDTH = 78  # a terminal of 80, one blank at each end
 # The most worrying first, since a narrow line is cut at its end.
 ORDER = ("quarantined", "down", "late", "unknown", "ok")
 # Before 2001 in milliseconds: smaller numbers are spans, larger ones are moments.
@@ -21,9 +21,9 @@ def banner(desk: Desk) -> str:
         parts.append(f"BOX UNREACHABLE since {since} - showing what was last known")
     elif standing is not None and standing.health.line_down_since_ms is not None:
         since = say.moment(standing.health.line_down_since_ms, desk.tz)
-        parts.append(f"LINE DOWN since {since} - doors, desk, keys work; cards: terminal slip")
+        parts.append(f"LINE DOWN since {since} - doors, desk, keys work; cards by slip")
     if standing is not None and not standing.house.clock_sure:
-        parts.append("CLOCK UNSURE")
+        parts.insert(0, "CLOCK UNSURE")  # short, and first: a long line is cut at its end
     return say.clip(" | ".join(parts), WIDTH)
 
 
