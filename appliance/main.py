@@ -42,7 +42,7 @@ from appliance.kernel.messages import Admission
 from appliance.kernel.reader import Reader, open_reader
 from appliance.kernel.secrets import issuer_key, load_masters, read_private, settle_master
 from appliance.kernel.settings import PaymentKind, PmsKind, Settings
-from appliance.kernel.socket import CommandSocket
+from appliance.kernel.socket import CommandSocket, Extra
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.telemetry import Metrics, Tracer, build_metrics, open_tracer
 from appliance.kernel.vault import Vault, VaultError, open_vault
@@ -285,8 +285,13 @@ def _announced(device_id: str, kind: str, room_id: str | None) -> discovery.Anno
     )
 
 
-async def _status(box: Box, _fields: Any) -> dict[str, Any]:
-    return status(box.health, box.clock)
+def status_of(box: Box) -> Extra:
+    """The word `status` on the command socket."""
+
+    async def told(_fields: Any) -> dict[str, Any]:
+        return status(box.health, box.clock)
+
+    return told
 
 
 async def credential(box: Box, key_id: Any) -> dict[str, Any]:
@@ -333,7 +338,7 @@ async def run(settings: Settings) -> int:
             asker=box.asker, reader=box.reader, vault=box.vault, clock=clock, nursery=nursery
         )
         socket.add("report", box.counterparties.take)
-        socket.add("status", functools.partial(_status, box))
+        socket.add("status", status_of(box))
         socket.add("rebuild", Rebuilding(ENGINES, settings.log_file, box.asker).take)
         socket.add("credential", functools.partial(credential, box))
         async with socket.serve(settings.command_socket), serve_web(box) as address:
