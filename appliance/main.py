@@ -6,6 +6,7 @@ import asyncio
 import base64
 import errno
 import functools
+import gc
 import logging
 import os
 import signal
@@ -112,7 +113,12 @@ async def open_box(
         log = Log(db)
         _raise_floor(clock, db)
         deciding = Deciding(log, vault, clock, ENGINES)
-        asker = Asker(deciding, room=_room(settings), metrics=metrics)
+        tracer = open_tracer(
+            "appliance",
+            otlp_endpoint=settings.telemetry.otlp_endpoint,
+            traced_share=settings.telemetry.traced_share,
+        )
+        asker = Asker(deciding, room=_room(settings), metrics=metrics, tracer=tracer)
         async with open_reader(settings.log_file) as reader:
             joined = join_bus(clock, nursery)
             bus = joined.bus
@@ -125,6 +131,7 @@ async def open_box(
                 reader=reader,
                 bus=bus,
                 metrics=metrics,
+                tracer=tracer,
             )
             asker.start()
             nursery.deadly("log writer", asker.run())
@@ -154,11 +161,12 @@ def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
     reader: Reader,
     bus: Bus,
     metrics: Metrics,
+    tracer: Tracer,
 ) -> Box:
     locksmith = Locksmith(vault=vault, issuer=issuer_key(vault))
     health = Health()
     telemetry = Telemetry(settings.telemetry_file, clock)
-    followers = Followers(asker, reader)
+    followers = Followers(asker, reader, metrics)
     followers.enrol(ENGINES)
     box = Box(
         settings=settings,
@@ -176,6 +184,7 @@ def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
             clock=clock,
             nursery=nursery,
             locksmith=locksmith,
+            tracer=tracer,
         ),
         climate=ClimateGateway(
             bus=bus,
@@ -191,11 +200,7 @@ def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
         health=health,
         counterparties=Counterparties(clock, health),
         metrics=metrics,
-        tracer=open_tracer(
-            "appliance",
-            otlp_endpoint=settings.telemetry.otlp_endpoint,
-            traced_share=settings.telemetry.traced_share,
-        ),
+        tracer=tracer,
     )
     followers.add("forget", functools.partial(_forget, box), on=[PersonForgotten])
     return box
@@ -339,11 +344,13 @@ async def run(settings: Settings) -> int:
         )
         socket.add("report", box.counterparties.take)
         socket.add("status", status_of(box))
-        socket.add("rebuild", Rebuilding(ENGINES, settings.log_file, box.asker).take)
+        socket.add("rebuild", Rebuilding(ENGINES, settings.log_file, box.asker, box.followers).take)
         socket.add("credential", functools.partial(credential, box))
         async with socket.serve(settings.command_socket), serve_web(box) as address:
             ready = settings.run_dir / "appliance.ready"
             write_whole(ready, address.encode())
+            # What stands now stays: no collection walks over it again while somebody presses.
+            gc.freeze()
             await stop.wait()
             ready.unlink(missing_ok=True)
     for sentence in died:
@@ -356,9 +363,9 @@ async def run(settings: Settings) -> int:
 def appliance(data: Path | None) -> None:
     """Run the appliance role alone; `nightporter up` runs all of them."""
     settings = settings_of(data)
-    logging.basicConfig(
-        level=settings.log_level.value.upper(), format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # Ours alone: libraries tell of every request, press and query.
+    logging.getLogger("appliance").setLevel(settings.log_level.value.upper())
     if not settings.log_file.exists():
         say_and_stop(f"there is no property in {settings.data_dir}: run `nightporter init FILE`.")
     settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)

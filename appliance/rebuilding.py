@@ -19,7 +19,9 @@ REBUILD_S_MAX = 3_600.0
 class Rebuilding:
     """Serves the word `rebuild`; one at a time."""
 
-    def __init__(self, engines: Sequence[Any], log_file: Path, asker: Any) -> None:
+    def __init__(
+        self, engines: Sequence[Any], log_file: Path, asker: Any, followers: Any = None
+    ) -> None:
         from appliance.kernel import rebuild  # noqa: PLC0415 - the verb below needs none of it
 
         self._rebuild = rebuild.rebuild
@@ -29,6 +31,7 @@ class Rebuilding:
         }
         self._log_file = log_file
         self._asker = asker
+        self._followers = followers
         self._turn = asyncio.Lock()
 
     async def take(self, fields: Any) -> dict[str, Any]:
@@ -46,6 +49,8 @@ class Rebuilding:
                 built[one] = await self._rebuild(
                     projection, self._log_file, self._asker, inline=inline
                 )
+                if self._followers is not None and not inline:
+                    await self._followers.all[f"view:{one}"].rebuilt()
         return {"built": built}
 
 

@@ -21,6 +21,7 @@ from appliance.kernel.followers import Followers
 from appliance.kernel.messages import Admission, Answer, Command, Done, Refused
 from appliance.kernel.reader import Reader, open_reader
 from appliance.kernel.tasks import Nursery
+from support import kernel_house
 from support.desk import CLERK, Desk
 from support.toy import PARCELS, SEEN, TOY, Ring, Shelve
 
@@ -209,7 +210,9 @@ async def test_another_form_of_a_read_model_is_rebuilt_at_the_next_start(tmp_pat
 
 
 async def test_a_virtual_clock_can_see_who_waits_for_a_thread(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
+    # Without followers: they are busy of their own accord after every command.
+    async with kernel_house.open_house(tmp_path, start=False) as house:
+        house.asker.start()
         asked = asyncio.ensure_future(house.ask(Shelve(shelf="s", owner="o")))
         read = asyncio.ensure_future(house.reader.head())
         seen: list[tuple[bool, bool]] = []
