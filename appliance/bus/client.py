@@ -18,9 +18,8 @@ from mqttium.errors import (
     SubscribeError,
 )
 
-from appliance.bus.broker.listeners import NO_CHECK_TIME
 from appliance.bus.lanes import Lanes
-from appliance.bus.port import BusRefusedError, Message, Published, Standing
+from appliance.bus.port import NO_CHECK_TIME, BusRefusedError, Message, Published, Standing
 from appliance.kernel.clock import sleep, within
 
 if TYPE_CHECKING:

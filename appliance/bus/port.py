@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python does not name: both ends compare no dates.
+NO_CHECK_TIME = 0x200000
+
 
 class Published(StrEnum):
     """What is known of one publication (DESIGN law 3)."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from babel.numbers import format_currency, is_currency
-
 # ISO 4217's exponents that are not 2. Babel carries CLDR's, which are for display and differ:
 # it writes Serbian dinars, Iraqi dinars or Malagasy ariary without decimals that invoices have.
 _EXPONENTS = {
@@ -22,9 +20,16 @@ AMOUNT_MINOR_MAX = 2**53 - 1
 
 def exponent(currency: str) -> int:
     """How many decimals the currency has; ValueError, a sentence, when there is no such one."""
-    if len(currency) != 3 or not currency.isupper() or not is_currency(currency):
+    if len(currency) != 3 or not currency.isupper() or not _is_currency(currency):
         raise ValueError(f"{currency!r} is not a currency: use its three letters, such as EUR")
     return _EXPONENTS.get(currency, 2)
+
+
+def _is_currency(letters: str) -> bool:
+    # Babel comes with the first amount: 50 ms that a door need not wait for at a start.
+    from babel.numbers import is_currency  # noqa: PLC0415
+
+    return bool(is_currency(letters))
 
 
 def minor(amount: str | int | Decimal, currency: str) -> int:
@@ -49,6 +54,8 @@ def decimal_of(amount_minor: int, currency: str) -> Decimal:
 
 def say_money(amount_minor: int, currency: str, locale: str) -> str:
     """Write an amount as a person of that locale expects it, with all the currency's decimals."""
+    from babel.numbers import format_currency  # noqa: PLC0415 - see `_is_currency`
+
     places = exponent(currency)
     amount = decimal_of(amount_minor, currency)
     if places == 2:

@@ -42,6 +42,8 @@ PAGE_BYTES_MAX = 786_432
 FEED_MAX = 500
 UNDER_WAY_MAX = 512
 FEED_WAIT_S_MAX = 60.0
+# 50 ms from a fact to its page: no effect outside the box is in such a hurry, and a door is.
+FEED_LINGER_S = 0.05
 CONNECTIONS_MAX = 16
 
 # Who may speak here, and the surface written beside what they cause. A process is not a person:
@@ -198,6 +200,9 @@ class CommandSocket:
         rows = await self._reader.chained_rows(feed.after, limit)
         if not rows and wait_s > 0:
             await self._wait(news, wait_s)
+            if news.is_set():
+                # One page for the three commits of a press, and none while it is under way.
+                await sleep(self._clock, FEED_LINGER_S)
             rows = await self._reader.chained_rows(feed.after, limit)
         return {"feed": {"facts": self._page(rows), "head": self._asker.head()}}
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
-from babel.dates import format_date, format_time
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from appliance.bus.words import Outcome
@@ -413,15 +412,21 @@ class Words:
 
     def date(self, day: Any) -> str:
         """Friday, 30 October."""
+        from babel.dates import format_date  # noqa: PLC0415 - 50 ms that no start waits for
+
         pattern = "EEEE, d. MMMM" if self._locale == "de" else "EEEE, d MMMM"
         return format_date(day, pattern, locale=self._locale)
 
     def clock(self, text: str) -> str:
         """A local time "HH:MM" as the language writes it."""
+        from babel.dates import format_time  # noqa: PLC0415 - see `date`
+
         return format_time(datetime.strptime(text, "%H:%M").time(), "short", locale=self._locale)  # noqa: DTZ007 - a time on the wall, of no day
 
     def time(self, wall_ms: int) -> str:
         """A moment as a time on the hotel's wall."""
+        from babel.dates import format_time  # noqa: PLC0415 - see `date`
+
         moment = datetime.fromtimestamp(wall_ms / 1000, UTC).astimezone(self._zone)
         return format_time(moment, "short", tzinfo=self._zone, locale=self._locale)
 

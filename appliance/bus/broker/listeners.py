@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from appliance.bus import certificates
 from appliance.bus.broker.admission import Admission
 from appliance.bus.broker.embedded import NightBroker
+from appliance.bus.port import NO_CHECK_TIME
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from appliance.bus.credentials import Credentials
     from appliance.kernel.clock import Clock
 
-# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python does not name.
-NO_CHECK_TIME = 0x200000
 HANDSHAKE_S_MAX = 5.0
 
 

@@ -74,9 +74,9 @@ def bus(  # noqa: PLR0913 - one parameter per option, as click wants it
     write_mosquitto: Path | None,
 ) -> None:
     """Run the MQTT broker of the property."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    # amqtt speaks of every packet; ours are the sentences worth keeping.
-    logging.getLogger("amqtt").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # amqtt and its state machine speak of every packet; ours are the sentences worth keeping.
+    logging.getLogger("appliance").setLevel(logging.INFO)
     settings = BrokerSettings(
         plain=address(listen), tls=tls_listener(tls_listen, pki), unix_path=unix_path
     )

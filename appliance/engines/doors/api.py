@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any, Final
 
 import strawberry
@@ -200,9 +201,18 @@ class Mutation:
         if isinstance(said, Refused):
             return _not_pressed(asked, said, command)
         opening_id = str(said.result["opening_id"])
-        await asked.ports.outcomes.outcome_of(opening_id)
+        # Read while the lock works: behind its answer the same query would be waited for.
         view = await queries.opening_by_id(asked.reader, opening_id)
         assert view is not None, "a committed press is in the read model"
+        if view.outcome is None:
+            settled = await asked.ports.outcomes.outcome_of(opening_id)
+            assert settled is not None, "a committed press has an outcome, if only an unknown one"
+            view = replace(
+                view,
+                outcome=settled.outcome,
+                refusal=settled.refusal,
+                evidence=settled.evidence,
+            )
         return opening_of(asked, view)
 
 
