@@ -175,7 +175,7 @@ def _open_log(house: Path) -> None:
         (_no_credentials, "bus", "bus-credentials.json"),
         (_other_token, "bus", "delete bus-core.token"),
         (_no_token, "bus", "bus-core.token"),
-        (_no_certificates, "bus", "set bus.tls_port to 0"),
+        (_no_certificates, "bus", "nightporter init FILE"),
         (_open_secret, "secrets", "chmod 600"),
         (_no_secret, "secrets", "sync.payments.key_file"),
         (_open_sheet, "privacy", "chmod 600"),

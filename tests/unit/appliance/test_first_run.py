@@ -277,3 +277,17 @@ def test_the_folder_may_be_moved(data: Path) -> None:
     assert settings.data_dir == moved
     assert settings.command_socket == moved / "run" / "command.sock"
     assert check(settings) is None
+
+
+def test_a_port_for_certificates_brings_the_certificates(data: Path) -> None:
+    _init(data, WITH_PINS)
+    own = data / "nightporter.toml"
+    tls = f'[bus]\ntls_port = {free_port()}\ntls_host = "127.0.0.1"\n'
+    own.write_text(own.read_text().replace("[bus]\n", tls))
+    assert _init(data, WITH_PINS).exit_code == 0
+    written = {path.name: path.read_bytes() for path in (data / "pki").iterdir()}
+    assert set(written) == {"ca.crt", "ca.crl", "ca.key", "broker.crt", "broker.key"}
+    for path in (data / "pki").iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert _init(data, WITH_PINS).exit_code == 0
+    assert {path.name: path.read_bytes() for path in (data / "pki").iterdir()} == written

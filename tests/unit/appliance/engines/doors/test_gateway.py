@@ -7,12 +7,15 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from appliance.bus.words import DeviceAnswer, LockRefusal, Outcome
 from appliance.engines.doors.messages import HolderKind, KeyReason
 from appliance.engines.doors.queries import KeyView, keys_of
+from appliance.kernel.telemetry import open_tracer
 from support import news
-from support.doors_house import DoorsHouse, open_doors_house
+from support.doors_house import TRACE, DoorsHouse, open_doors_house
 from twin.core import Reply
 from twin.faults import Fault, Trouble
 
@@ -56,6 +59,25 @@ async def test_a_press_moves_the_bolt_once_and_says_done(house: DoorsHouse) -> N
         "SELECT order_id, holder_id FROM doors_access WHERE event = 'unlocked'"
     )
     assert (order_id, holder) == (settled.opening_id, "stay-204")
+
+
+async def test_the_press_and_what_came_of_it_are_in_the_trace_of_who_pressed(
+    house: DoorsHouse,
+) -> None:
+    exporter = InMemorySpanExporter()
+    tracer = open_tracer("doors", processor=SimpleSpanProcessor(exporter))
+    house.gateway._tracer = tracer
+    await with_key(house)
+    await house.clock.run_until(house.press_and_wait("stay-204"), 8)
+    await house.clock.settle()
+    [press] = [span for span in exporter.get_finished_spans() if span.name == "press"]
+    assert press.parent is not None
+    assert f"{press.context.trace_id:032x}-{press.parent.span_id:016x}" in TRACE
+    assert dict(press.attributes or {}) == {"device": "lock-204", "outcome": "done"}
+    traces = house.desk.rows(
+        "SELECT DISTINCT trace FROM event WHERE kind LIKE 'doors.open_%' ORDER BY 1"
+    )
+    assert traces == [(TRACE,)]
 
 
 async def test_a_press_is_answered_again_without_a_second_move(house: DoorsHouse) -> None:
