@@ -132,8 +132,8 @@ def _look_at_bus(settings: Settings, _clock: Clock) -> Said:
         missing = [name for name in PKI if not (settings.data_dir / "pki" / name).exists()]
         if missing:
             return Verdict.BAD, (
-                f"bus.tls_port is set, and {settings.data_dir / 'pki'} has no {missing[0]}: put it"
-                " there, or set bus.tls_port to 0"
+                f"bus.tls_port is set, and {settings.data_dir / 'pki'} has no {missing[0]}:"
+                " `nightporter init FILE` again makes what is missing"
             )
     return Verdict.FINE, f"{settings.bus.kind.value} broker, {len(known.identities)} identities"
 

@@ -17,20 +17,17 @@ import click
 
 from appliance.bus import credentials as bus_credentials
 from appliance.bus import device_sheet
-from appliance.bus.credentials import BusRole, Credentials
-from appliance.bus.device_sheet import BusAddress, DeviceSheet, SheetDevice
 from appliance.engines.identity import pins
 from appliance.engines.identity.messages import AddStaff
-from appliance.engines.inventory.messages import AddDoor
+from appliance.installing import make_pki, write_sheet
 from appliance.kernel import log as kernel_log
 from appliance.kernel import rebuild
 from appliance.kernel.clock import Clock, SystemClock
-from appliance.kernel.cose import point_of
 from appliance.kernel.deciding import Asking, Deciding
 from appliance.kernel.durable import sync_directory, write_whole
 from appliance.kernel.log import Log
 from appliance.kernel.messages import Answer, Command, Done, Refused, Role, Who
-from appliance.kernel.secrets import issuer_key, load_masters, make_master
+from appliance.kernel.secrets import load_masters, make_master
 from appliance.kernel.settings import Settings
 from appliance.kernel.settings_files import SettingsError, load_settings
 from appliance.kernel.vault import Vault, VaultError, open_vault
@@ -41,13 +38,10 @@ from appliance.property_file import (
     PropertyFile,
     StaffEntry,
     commands,
-    devices,
     read,
 )
 from appliance.rooms import ENGINES
 from appliance.where import (
-    CORE,
-    CORE_TOKEN,
     DEVICE_SHEET,
     OWN_SETTINGS,
     environment,
@@ -148,6 +142,8 @@ def make_property(described: PropertyFile, settings: Settings, clock: Clock) -> 
     if listens(settings.command_socket):
         # The log has one writer.
         raise NotMadeError("the box is running: stop it, then add to it.")
+    if settings.bus.tls_port:
+        make_pki(settings, described.property.id, clock)
     if settings.log_file.exists():
         return _fill(described, settings, settings, new_pins, clock)
     if settings.keys_file.exists():
@@ -183,7 +179,7 @@ def _fill(
         for person in described.staff:
             if (pin := new_pins.get(person.id)) is not None:
                 said += _ask_all(rules, [_staff(person, pin, vault)])
-        sheet = _sheet(described, wanted, (here, settings), vault)
+        sheet = write_sheet(described, wanted, (here, settings), vault)
         facts = rules.log.head.position - before
     return Made(
         rooms=sum(key.startswith("init:room:") for key, _ in wanted),
@@ -259,49 +255,6 @@ def known_staff(settings: Settings) -> list[str]:
         return []
     with closing(sqlite3.connect(f"file:{settings.log_file}?mode=ro", uri=True)) as db:
         return [row[0] for row in db.execute("SELECT person_id FROM identity_staff")]
-
-
-def _sheet(
-    described: PropertyFile,
-    wanted: Sequence[tuple[str, Command]],
-    places: tuple[Settings, Settings],
-    vault: Vault,
-) -> DeviceSheet:
-    """The bus's credentials and the sheet of what each device must know; tokens are kept."""
-    here, settings = places
-    path = here.data_dir / DEVICE_SHEET
-    known = (
-        {entry.device: entry for entry in device_sheet.load(path).devices} if path.exists() else {}
-    )
-    file = here.bus_credentials_file
-    credentials = bus_credentials.load(file) if file.exists() else Credentials(identities={})
-    if CORE not in credentials.identities or not (here.data_dir / CORE_TOKEN).exists():
-        credentials, token = bus_credentials.add(credentials, CORE, BusRole.CORE)
-        write_whole(here.data_dir / CORE_TOKEN, token.encode())
-    numbers = {
-        command.device_id: command.number for _, command in wanted if isinstance(command, AddDoor)
-    }
-    for command in devices(wanted):
-        if command.device_id in known:
-            continue
-        credentials, token = bus_credentials.add(credentials, command.device_id, BusRole.DEVICE)
-        known[command.device_id] = SheetDevice(
-            device=command.device_id,
-            kind=command.kind,
-            secret_hex=vault.derive("device-secret", command.device_id).hex(),
-            token=token,
-            door_number=numbers.get(command.device_id),
-            room=command.room_id,
-        )
-    bus_credentials.write(file, credentials)
-    sheet = DeviceSheet(
-        property_id=described.property.id,
-        issuer_keys=(point_of(issuer_key(vault).public_key()).hex(),),
-        devices=tuple(known.values()),
-        bus=BusAddress(host=settings.bus.host, port=settings.bus.port),
-    )
-    device_sheet.save(path, sheet)
-    return sheet
 
 
 @click.command(epilog="Example: nightporter init --example > riverside.toml")
