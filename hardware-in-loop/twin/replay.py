@@ -66,6 +66,8 @@ def replay(
     locks wrote down themselves. Exit code 1: a total differs or a promise was broken.
     """
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    if report_file is not None and not report_file.absolute().parent.is_dir():
+        _stop(f"--report {report_file}: there is no folder {report_file.parent}.")
     plan = _plan(file, _day("--from", first), _day("--to", last), seed)
     with _folder(data) as folder:
         lived = _live(plan, folder)

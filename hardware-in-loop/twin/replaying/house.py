@@ -83,7 +83,6 @@ class House:
     sheet: DeviceSheet
     rooms_of: Mapping[str, Sequence[str]]  # by the file's type name
     categories: Mapping[str, Category]
-    hub: InProcessHub
     died: list[str]
     stay_of: dict[str, str] = field(default_factory=dict)  # upstream id -> stay id
     keys: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # key id -> the fact's fields
@@ -197,7 +196,6 @@ async def open_house(plan: Plan, folder: Path) -> AsyncGenerator[House, None]:
             sheet=sheet,
             rooms_of=rooms_of,
             categories=categories,
-            hub=hub,
             died=died,
         )
         box.asker.listen(house.notice)

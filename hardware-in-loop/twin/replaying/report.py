@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -205,7 +204,7 @@ def as_json(report: Report, name: str) -> dict[str, Any]:
             "by_status": dict(totals.rows_by_status),
             "impossible": dict(totals.impossible),
             "impossible_by_status": dict(totals.impossible_by_status),
-            "impossible_row_numbers": _numbers(plan.misfits, plan.first, plan.last),
+            "impossible_row_numbers": _numbers(plan.misfits),
             "bookings": totals.bookings,
             "bookings_by_status": dict(totals.bookings_by_status),
             "dirt": dict(totals.dirt),
@@ -234,10 +233,9 @@ def _all_lines(report: Report) -> list[Line]:
     return [*report.impossible, *report.lines]
 
 
-def _numbers(misfits: object, first: date, last: date) -> dict[str, list[int]]:
+def _numbers(misfits: Sequence[Misfit]) -> dict[str, list[int]]:
+    """Which rows cannot be bookings, by class; those without a day of arrival among them."""
     found: dict[str, list[int]] = {}
-    for one in misfits if isinstance(misfits, list) else ():
-        assert isinstance(one, Misfit), "a plan's own"
-        if one.arrival is None or first <= one.arrival <= last:
-            found.setdefault(one.why.value, []).append(one.number)
+    for one in misfits:
+        found.setdefault(one.why.value, []).append(one.number)
     return found

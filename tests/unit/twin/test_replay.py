@@ -37,9 +37,10 @@ def test_a_window_that_adds_up_ends_with_zero_and_leaves_the_report(tmp_path: Pa
         (("--from", "2016-08-03"), "say --from and --to: b.csv holds arrivals from 2016-08-03"),
         (("--from", "3 August", "--to", "2016-08-05"), "--from 3 August is no day"),
         (("--from", "2016-08-05", "--to", "2016-08-03"), "lies before --from"),
+        ((*WINDOW, "--report", "/nowhere/at/all.json"), "there is no folder /nowhere/at"),
     ],
 )
-def test_a_window_that_is_none_gets_a_sentence(
+def test_what_cannot_be_done_gets_a_sentence_before_anything_is_lived(
     tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
     said = run(write_csv(tmp_path / "b.csv", [left(3, 1)]), *arguments)
