@@ -47,7 +47,11 @@ async def open_own_box(folder: Path) -> AsyncGenerator[Box, None]:
 
     def join(_clock: Clock, inside: Nursery) -> Joined:
         bus = hub.join(CORE, role=BusRole.CORE, nursery=inside, connected=False)
-        return Joined(bus=bus, start=lambda: outside.mortal("connect", bus.connect()))
+
+        def start() -> None:
+            outside.mortal("connect", bus.connect())
+
+        return Joined(bus=bus, start=start)
 
     try:
         async with open_box(settings, clock, Nursery(lambda name, error: None), join) as box:

@@ -305,7 +305,7 @@ def test_the_echo_of_a_guest_who_left_on_the_day_of_arrival_has_no_nights_and_is
 ) -> None:
     stay_id = here(hotel)
     hotel.done(CheckOut(stay_id=stay_id))
-    gone = {"state": StayState.DEPARTED, "departure": day(0), "nights": ()}
+    gone: dict[str, Any] = {"state": StayState.DEPARTED, "departure": day(0), "nights": ()}
     assert hotel.learn(upstream_version="2", **gone)["state"] == "departed"
     assert hotel.refused(booking("up-2", departure=day(0), nights=()), SYNC) == Refusal.NO_NIGHTS
 
