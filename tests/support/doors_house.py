@@ -29,6 +29,8 @@ from support.lock_bench import ISSUER
 from twin.journal import Journal
 from twin.property import Property, Surroundings, hub_wire
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 class LoopAsker:
     """The asker's port on the loop itself: no thread, so that a seed tells the whole story."""
@@ -85,7 +87,7 @@ class DoorsHouse:
 
     async def ask(self, command: Any, who: Who = CLERK) -> Answer:
         self.number += 1
-        asking = Asking(command=command, command_id=f"h{self.number}", who=who, trace="00-ab-cd-01")
+        asking = Asking(command=command, command_id=f"h{self.number}", who=who, trace=TRACE)
         return await self.asker.ask(asking)
 
     async def done(self, command: Any, who: Who = CLERK) -> dict[str, Any]:

@@ -209,7 +209,7 @@ async def test_the_trace_of_a_press_reaches_its_last_fact(house: DoorsHouse) -> 
         for fact in house.desk.facts
         if getattr(fact.event, "opening_id", None) == settled.opening_id
     }
-    assert traces == {"00-ab-cd-01"}
+    assert traces == {TRACE}
 
 
 async def test_a_press_that_waited_too_long_for_the_disk_is_not_sent(house: DoorsHouse) -> None:
