@@ -38,7 +38,7 @@ class Lived:
     days: int
     stopped_on: date | None
     real_s: float
-    parked: list[str]
+    parked: list[str]  # what waits for a person in sync or stands still in the box
 
 
 async def live(plan: Plan, folder: Path, progress: Progress, stop: asyncio.Event) -> Lived:
@@ -49,14 +49,9 @@ async def live(plan: Plan, folder: Path, progress: Progress, stop: asyncio.Event
         channel = Channel(plan, house)
         days = Days(plan, house, channel, Desk(plan, house, channel, seen))
         stopped_on = await days.all(progress, stop)
-        parked = [
-            f"{effect.kind}: {effect.sentence}"
-            for effect in house.sync.ledger.effects("state NOT IN ('succeeded', 'expired')")
-        ]
-        parked += [
-            f"{held[0]}: {held[1]}"
-            for held in house.sync.ledger.db.execute("SELECT upstream_id, why FROM held")
-        ]
+        if stopped_on is None:
+            await house.clock.run_until(house.followed(), MOMENT_S_MAX)
+        parked = house.owed()
     return Lived(
         seen=seen,
         upstream=channel.upstream,

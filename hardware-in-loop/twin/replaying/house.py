@@ -122,6 +122,30 @@ class House:
         while self.sync.ledger.cursor().position < self.box.asker.head():
             await sleep(self.clock, 0.2)
 
+    async def followed(self) -> None:
+        """Until every follower has read the log to its head, or stands still."""
+        for follower in self.box.followers.all.values():
+            while (now := follower.standing()).quarantined is None and now.position < now.head:
+                await sleep(self.clock, 0.2)
+
+    def owed(self) -> list[str]:
+        """A sentence for everything that is parked, held back or standing still."""
+        ledger = self.sync.ledger
+        sentences = [
+            f"{effect.kind} to the PMS is {effect.state}: {effect.sentence}"
+            for effect in ledger.effects("state NOT IN ('succeeded', 'expired')")
+        ]
+        held = ledger.db.execute("SELECT upstream_id, why FROM held")
+        sentences += [f"the PMS's booking {upstream_id}: {why}" for upstream_id, why in held]
+        letters = ledger.db.execute("SELECT name, refused FROM homeward")
+        sentences += [f"{name} on its way home: {why}" for name, why in letters]
+        stands = [each.standing() for each in self.box.followers.all.values()]
+        return sentences + [
+            f"follower {each.name} stands still at {each.position}: {each.quarantined}"
+            for each in stands
+            if each.quarantined is not None
+        ]
+
     async def moment(self, local: datetime) -> None:
         """Let time pass to a local moment; nothing happens in between but what sleeps."""
         wait_s = local.replace(tzinfo=self.zone).timestamp() - self.clock.read().wall_ms / 1000
