@@ -75,8 +75,11 @@ def test_a_path_too_long_for_a_socket_is_said_before_it_is_tried(tmp_path: Path)
     ids=["the other up", "a role whose supervisor was killed"],
 )
 def test_a_property_that_runs_is_not_started_twice(tmp_path: Path, word: str, says: str) -> None:
-    program = "import signal; signal.pause()"
-    with subprocess.Popen([sys.executable, "-c", program, word]) as other:
+    program = "import signal; print(flush=True); signal.pause()"
+    command = [sys.executable, "-c", program, word]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline()  # its command line is in place from here on
         (tmp_path / f"{word}.pid").write_text(str(other.pid))
         try:
             assert says in str(running(tmp_path))
