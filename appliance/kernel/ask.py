@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from appliance.kernel.deciding import Asking, Decided, Deciding
 from appliance.kernel.messages import Admission, Answer, KernelRefusal, Refused
@@ -111,6 +111,7 @@ class Asker:
         self._heard = True
         self._lingering = False
         self._under_way = 0
+        self._counters: dict[tuple[Admission, str], Any] = {}  # as many as there are refusals
         self._listeners: list[Callable[[Sequence[Recorded]], None]] = []
         self._in_hand: list[_Waiting] = []
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -300,7 +301,11 @@ class Asker:
     def _count(self, kind: Admission, answer: Answer) -> None:
         if self._metrics is not None:
             outcome = answer.code if isinstance(answer, Refused) else "done"
-            self._metrics.commands.labels(kind.name.lower(), outcome).inc()
+            counter = self._counters.get((kind, outcome))
+            if counter is None:
+                counter = self._metrics.commands.labels(kind.name.lower(), outcome)
+                self._counters[kind, outcome] = counter
+            counter.inc()
 
     def _do(self, job: _Job) -> None:
         error: Exception | None = None

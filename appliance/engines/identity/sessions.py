@@ -10,13 +10,17 @@ from typing import Final
 
 import msgspec
 
+from appliance.engines.doors.messages import OpenSettled
 from appliance.engines.identity import tokens
 from appliance.engines.identity.messages import (
     RefreshRotated,
     SessionKind,
     SessionOpened,
 )
+from appliance.engines.identity.projection import PROJECTION
 from appliance.engines.identity.tokens import Tokens
+from appliance.engines.payments.messages import IntentNoted
+from appliance.engines.rules.messages import SettingChanged
 from appliance.engines.stays.messages import StayState
 from appliance.kernel.clock import Clock
 from appliance.kernel.engine import Recorded
@@ -27,9 +31,14 @@ from appliance.kernel.vault import Vault
 # Everybody in a house of 500 rooms with a phone and a tablet.
 KEPT_MAX = 2_048
 GRACE_MIN: Final = 120
-# Facts after which what is kept may be wrong; opening a session changes nobody else's.
-_HARMLESS = (SessionOpened, RefreshRotated)
-_PREFIXES: Final = ("identity.", "stays.", "rules.")
+# Facts after which what is kept may be wrong: those that change the tables it was read from, and
+# live rules. Opening a session changes nobody else's; a note on a stay signs nobody out.
+_CHANGES: Final = (frozenset(PROJECTION.on) | {SettingChanged}) - {
+    SessionOpened,
+    RefreshRotated,
+    OpenSettled,
+    IntentNoted,
+}
 # Of several roles the first stands in the log where a command does not choose.
 _RANK: Final = (
     Role.ADMIN,
@@ -91,10 +100,7 @@ class Sessions:
 
     def notice(self, facts: Sequence[Recorded]) -> None:
         """Called with every batch after its commit (`Asker.listen`)."""
-        if any(
-            fact.event.kind.startswith(_PREFIXES) and not isinstance(fact.event, _HARMLESS)
-            for fact in facts
-        ):
+        if any(type(fact.event) in _CHANGES for fact in facts):
             self._changes += 1
             self._kept.clear()
 
