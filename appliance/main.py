@@ -35,6 +35,7 @@ from appliance.kernel import rebuild
 from appliance.kernel.ask import Asker, Room
 from appliance.kernel.clock import Clock, SystemClock
 from appliance.kernel.deciding import Deciding
+from appliance.kernel.discreet import start_logging, where
 from appliance.kernel.durable import write_whole
 from appliance.kernel.followers import Followers, keep_cursor
 from appliance.kernel.health import Health
@@ -330,7 +331,7 @@ async def run(settings: Settings) -> int:
     died: list[str] = []
 
     def mourn(name: str, error: BaseException | None) -> None:
-        died.append(f"{name}: {error!r}")
+        died.append(name if error is None else f"{name}: {where(error)}")
         stop.set()
 
     loop = asyncio.get_running_loop()
@@ -363,7 +364,7 @@ async def run(settings: Settings) -> int:
 def appliance(data: Path | None) -> None:
     """Run the appliance role alone; `nightporter up` runs all of them."""
     settings = settings_of(data)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging(logging.WARNING)
     # Ours alone: libraries tell of every request, press and query.
     logging.getLogger("appliance").setLevel(settings.log_level.value.upper())
     if not settings.log_file.exists():

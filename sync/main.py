@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from appliance.kernel.clock import Clock, SystemClock
+from appliance.kernel.discreet import start_logging, where
 from appliance.kernel.settings import Settings
 from appliance.kernel.settings_files import SettingsError, load_settings
 from appliance.kernel.tasks import Nursery
@@ -60,9 +61,7 @@ def sync(context: click.Context, files: tuple[Path, ...]) -> None:
         _stop(str(error), EXIT_CONFIG)
     if context.invoked_subcommand is None:
         settings: Settings = context.obj
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-        )
+        start_logging(settings.log_level.upper())
         try:
             told = from_box(settings, os.environ)
         except (SyncUnsetError, VaultError) as error:
@@ -116,7 +115,7 @@ async def _serve(settings: Settings, told: SyncSettings) -> int:
             ended.set_result(code)
 
     def died(name: str, error: BaseException | None) -> None:
-        logger.error("%s ended: %r", name, error)
+        logger.error("%s ended: %s", name, "stopped" if error is None else where(error))
         end(1)
 
     for number in (signal.SIGTERM, signal.SIGINT):

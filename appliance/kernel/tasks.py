@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from appliance.kernel.discreet import where
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -59,7 +61,7 @@ class Nursery:
 
     def _note(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("task %s ended: %r", task.get_name(), error, exc_info=error)
+            logger.error("task %s ended: %s", task.get_name(), where(error))
 
     def _mourn(self, task: asyncio.Task[Any]) -> None:
         self._note(task)
@@ -81,5 +83,5 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.warning("work whose waiter had gone raised", exc_info=error)
+            logger.warning("work whose waiter had gone raised: %s", where(error))
         raise

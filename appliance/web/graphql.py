@@ -12,9 +12,9 @@ from graphql import ExecutionResult, GraphQLError, OperationType, execute
 
 from appliance.asked import NeedsSignInError, NotForYouError
 from appliance.kernel.ask import WriterStoppedError
+from appliance.kernel.discreet import where
 from appliance.web.context import Request
 from appliance.web.documents import BadDocumentError, Document, Documents
-from appliance.web.limits import where
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import traceback
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from appliance.kernel.clock import Clock
+from appliance.kernel.discreet import where
 
 logger = logging.getLogger(__name__)
 
@@ -161,16 +161,7 @@ class Guard:
             response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
 
 
-def where(error: BaseException) -> str:
-    """What was raised and where, without its text, which may quote what a person typed."""
-    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_SHOWN:]
-    places = " < ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in frames[::-1])
-    return f"{type(error).__name__} in {places}"
-
-
 LIVE_PATH: Final = "/graphql"
-# Enough to find the line; the rest is the framework's.
-FRAMES_SHOWN: Final = 6
 
 
 def _is_socket(request: web.Request) -> bool:

@@ -18,6 +18,7 @@ from appliance.bus.broker.mosquitto import Housing, write_configuration
 from appliance.bus.broker.settings import Address, BrokerSettings, TlsListener
 from appliance.bus.credentials import CredentialsError, load
 from appliance.kernel.clock import SystemClock
+from appliance.kernel.discreet import start_logging
 from appliance.kernel.durable import write_whole
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def bus(  # noqa: PLR0913 - one parameter per option, as click wants it
     write_mosquitto: Path | None,
 ) -> None:
     """Run the MQTT broker of the property."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_logging(logging.WARNING)
     # amqtt and its state machine speak of every packet; ours are the sentences worth keeping.
     logging.getLogger("appliance").setLevel(logging.INFO)
     settings = BrokerSettings(
