@@ -147,6 +147,8 @@ class SocketHome:
             ) from error
         finally:
             self._waiting.pop(number, None)
+            if not answered.cancel():
+                answered.exception()  # looked at, also when whoever asked was stopped meanwhile
         if (error_text := answer.get("error")) is not None:
             if error_text == "chain_mismatch":
                 raise ChainMismatchError
