@@ -30,6 +30,14 @@ class DiscreetFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")
 
+    def format(self, record: logging.LogRecord) -> str:
+        """As ever, but without what another handler's formatter left on the record."""
+        kept, record.exc_text = record.exc_text, None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = kept
+
     def formatException(self, ei: _Raised) -> str:  # noqa: N802 - the name is the standard library's
         """One line for the exception, and one for each of its causes."""
         error = ei[1]

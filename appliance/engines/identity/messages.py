@@ -40,6 +40,7 @@ class Refusal(StrEnum):
     BAD_PIN = "bad_pin"  # no argon2id hash of a PIN that is allowed
     EMPTY = "empty"
     TOO_LONG = "too_long"
+    CARD_NUMBER = "card_number"
 
 
 @asked

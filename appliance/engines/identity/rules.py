@@ -24,6 +24,7 @@ from appliance.engines.identity.messages import (
 from appliance.kernel.engine import Context, Decision, No, Yes
 from appliance.kernel.messages import Event, Role
 from appliance.kernel.sealed import seal_later
+from appliance.kernel.values import looks_like_card_number
 
 NOT_FOR_STAFF = frozenset({Role.GUEST, Role.RESIDENT, Role.SERVICE})
 # Without one of these nobody could add the next person.
@@ -119,6 +120,8 @@ def add_staff(scene: StaffScene, command: AddStaff, _context: Context) -> Decisi
     refusal = refusal or _text_refusal(command.display_name, NAME_CHARS_MAX)
     if refusal is not None:
         return refusal
+    if any(map(looks_like_card_number, (command.person_id, command.display_name))):
+        return Refusal.CARD_NUMBER
     if command.person_id in scene.staff.members or scene.forgotten:
         return Refusal.EXISTS
     if not command.staff_roles:

@@ -10,7 +10,17 @@ import strawberry
 import strawberry.federation
 from graphql import GraphQLError
 
-from appliance.asked import Answer, Asked, Date, Info, Minor, answer, own_stay, told
+from appliance.asked import (
+    Answer,
+    Asked,
+    Date,
+    Info,
+    Minor,
+    NotForYouError,
+    answer,
+    own_stay,
+    told,
+)
 from appliance.engines.stays import messages, queries
 from appliance.engines.stays.messages import (
     AddNote,
@@ -137,8 +147,9 @@ class Stay:
 
     @strawberry.field
     async def guest_page_url(self, info: Info) -> str | None:
-        """The one-time link of the guest's pages, for a QR code."""
-        info.context.staff()
+        """The one-time link of the guest's pages, for a QR code; it opens the guest's door."""
+        if info.context.staff().role not in messages.DESK:
+            raise NotForYouError
         url: str | None = await info.context.ports.guest_link(str(self.id))
         return url
 

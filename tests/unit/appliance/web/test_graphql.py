@@ -383,3 +383,15 @@ async def test_our_own_clients_may_send_a_hash_instead_of_a_document(house: Whol
     ):
         body = await answer.json()
     assert body["data"]["stay"]["roomNumber"] == "101"
+
+
+async def test_only_the_desk_sees_the_link_that_opens_a_guests_pages(house: WholeHouse) -> None:
+    stay_id = await house.checked_in()
+    query = "query ($id: ID!) { stay(id: $id) { id guestPageUrl } }"
+    async with terminal(house, "mara") as housekeeper:
+        answer = await housekeeper.ask(query, id=stay_id)
+    # With it a housekeeper could sign in as the guest and open the door in the guest's name.
+    assert answer["data"]["stay"]["guestPageUrl"] is None
+    assert answer["errors"][0]["extensions"]["code"] == "NOT_FOR_YOU"
+    async with terminal(house) as clerk:
+        assert "/k/" in (await clerk.data(query, id=stay_id))["stay"]["guestPageUrl"]

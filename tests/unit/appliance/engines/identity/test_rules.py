@@ -251,3 +251,10 @@ def test_the_tables_are_the_same_after_a_rebuild(desk: Desk) -> None:
     desk.db.execute("UPDATE read_model SET ddl_hash = 'another form'")
     rebuild.settle_forms(desk.db, [ENGINE])
     assert {t: desk.rows(f"SELECT * FROM {t}") for t in PROJECTION.tables} == before  # noqa: S608
+
+
+def test_a_card_number_is_nobodys_name(desk: Desk) -> None:
+    for name in ("4242 4242 4242 4242", "Ida 4242-4242-4242-4242"):
+        command = replace(add("ida2"), display_name=name)
+        assert desk.refused(command, MANAGER) == Refusal.CARD_NUMBER
+    assert desk.refused(add("4242424242424242"), MANAGER) == Refusal.CARD_NUMBER
