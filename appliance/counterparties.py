@@ -29,6 +29,7 @@ class Counterparty:
     oldest_ms: int | None  # wall clock of the oldest item that waits
     state: str
     sentence: str
+    unanswered: bool = True  # something was asked of it since its last answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,7 @@ class Counterparties:
             last_confirmed_wall_ms=one.last_confirmed_ms,
             queue_depth=one.queued,
             oldest_ms=waited_ms,
+            unanswered=one.unanswered,
         )
         if one.state in _DOWN and vital.state is not VitalState.DOWN:
             vital = _worse(vital, one, reading)

@@ -71,6 +71,7 @@ class Gate:
         self._limiter = Limiter(rules=rules, used=used)
         self._breaker: Breaker = ledger.kept(f"breaker.{name}", Breaker, Breaker())
         self.last_confirmed_ms: int | None = ledger.kept(f"confirmed.{name}", int | None)
+        self.unanswered = False  # something was asked since the last answer that was one
         self._remote_offset_ms: int | None = None
         self._turnstile = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -115,6 +116,7 @@ class Gate:
                 with self._ledger.transaction():
                     self._ledger.keep(f"limiter.{self.name}", self._limiter.used)
                     self._ledger.keep(f"confirmed.{self.name}", self.last_confirmed_ms)
+        self.unanswered = True
         reply = await self._transport.send(request)
         self._learn(reply)
         return reply
@@ -173,6 +175,7 @@ class Gate:
 
     def _confirm(self, now_ms: int) -> None:
         self.last_confirmed_ms = now_ms
+        self.unanswered = False
         self._settle(self._breaker.answered(now_ms))
 
     def _settle(self, breaker: Breaker) -> None:

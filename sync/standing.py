@@ -70,6 +70,7 @@ def _counterparty(ledger: Ledger, gate: Gate) -> dict[str, Any]:
         "oldest_ms": oldest_ms,
         "state": breaker.standing.value,
         "sentence": breaker.sentence,
+        "unanswered": gate.unanswered,
     }
 
 

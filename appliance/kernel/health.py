@@ -23,13 +23,20 @@ class VitalState(StrEnum):
     """How a part stands. Never shown without the age of what it rests on."""
 
     OK = "ok"
+    UNKNOWN = "unknown"  # nothing was asked of it for so long that nobody can say
     LATE = "late"
     DOWN = "down"
     QUARANTINED = "quarantined"
 
 
 # The worst first: what a person should see without scrolling.
-_WORST_FIRST = (VitalState.QUARANTINED, VitalState.DOWN, VitalState.LATE, VitalState.OK)
+_WORST_FIRST = (
+    VitalState.QUARANTINED,
+    VitalState.DOWN,
+    VitalState.LATE,
+    VitalState.UNKNOWN,
+    VitalState.OK,
+)
 assert set(_WORST_FIRST) == set(VitalState), "every state needs its place"
 
 
@@ -59,7 +66,7 @@ class Patience:
     down_after_ms: int
 
 
-def judge(
+def judge(  # noqa: PLR0913 - what is known of one part, each by its own name
     name: str,
     reading: Reading,
     patience: Patience,
@@ -67,13 +74,20 @@ def judge(
     last_confirmed_wall_ms: int | None,
     queue_depth: int = 0,
     oldest_ms: int | None = None,
+    unanswered: bool = True,
 ) -> Vital:
-    """State a part's vital from its last confirmed exchange and the age of its oldest item."""
+    """State a part's vital from its last confirmed exchange and the age of its oldest item.
+
+    Silence of a part whose every question was answered (`unanswered` is False) accuses nobody.
+    """
     silent_ms = (
         None if last_confirmed_wall_ms is None else max(0, reading.wall_ms - last_confirmed_wall_ms)
     )
     worst_ms = max(silent_ms or 0, oldest_ms or 0)
-    if silent_ms is None or worst_ms > patience.down_after_ms:
+    unasked = not unanswered and queue_depth == 0
+    if unasked and (silent_ms is None or silent_ms > patience.late_after_ms):
+        state = VitalState.UNKNOWN
+    elif silent_ms is None or worst_ms > patience.down_after_ms:
         state = VitalState.DOWN
     elif worst_ms > patience.late_after_ms:
         state = VitalState.LATE
@@ -92,11 +106,15 @@ def judge(
 
 def told(vital: Vital, reading: Reading) -> str:
     """Say a vital in one sentence that always holds an age, a depth and the oldest item's wait."""
-    if vital.last_confirmed_wall_ms is None:
+    if vital.last_confirmed_wall_ms is None and vital.state is VitalState.UNKNOWN:
+        heard = "not asked yet"
+    elif vital.last_confirmed_wall_ms is None:
         heard = "never confirmed since the start"
     else:
         age_ms = max(0, reading.wall_ms - vital.last_confirmed_wall_ms)
         heard = f"last confirmed {span_words(age_ms)} ago"
+        if vital.state is VitalState.UNKNOWN:
+            heard += " and not asked since"
     if vital.queue_depth == 0:
         waiting = "nothing waiting"
     elif vital.oldest_ms is None:

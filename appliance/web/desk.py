@@ -92,7 +92,7 @@ async def health_of(asked: Asked) -> Health:
     vitals = [
         Vital(
             name=vital.name,
-            state=vital.state.value if vital.last_confirmed_wall_ms is not None else "unknown",
+            state=vital.state.value,
             last_confirmed_ms=_minor(vital.last_confirmed_wall_ms),
             queued=vital.queue_depth,
             oldest_ms=_minor(vital.oldest_ms),

@@ -118,10 +118,10 @@ def add_staff(scene: StaffScene, command: AddStaff, _context: Context) -> Decisi
     """An id is given once, also after its person has left or was forgotten."""
     refusal = _text_refusal(command.person_id, ID_CHARS_MAX)
     refusal = refusal or _text_refusal(command.display_name, NAME_CHARS_MAX)
+    if any(map(looks_like_card_number, (command.person_id, command.display_name))):
+        refusal = Refusal.CARD_NUMBER
     if refusal is not None:
         return refusal
-    if any(map(looks_like_card_number, (command.person_id, command.display_name))):
-        return Refusal.CARD_NUMBER
     if command.person_id in scene.staff.members or scene.forgotten:
         return Refusal.EXISTS
     if not command.staff_roles:

@@ -130,3 +130,20 @@ async def test_an_unsure_clock_is_said_with_what_follows(house: House) -> None:
     told = status(house.health, house.clock)
     assert told["lines"] == ["clock: UNSURE by 60 min: keys are signed for 4 h at most"]
     assert told["clock"] == {"sure": False, "uncertainty_ms": 3_600_000}
+
+
+async def test_what_was_never_asked_is_not_accused_of_being_down(house: House) -> None:
+    await house.hear(name="stripe", last_confirmed_ms=None, unanswered=False)
+    vital = house.vital("stripe")
+    assert vital.state is VitalState.UNKNOWN
+    assert vital.sentence == "stripe: unknown, not asked yet, nothing waiting"
+    await house.clock.advance(7_200)
+    await house.hear(name="stripe", last_confirmed_ms=FRIDAY_18_MS, unanswered=False)
+    assert house.vital("stripe").sentence == (
+        "stripe: unknown, last confirmed 2 h ago and not asked since, nothing waiting"
+    )
+    # A charge that waits, or a question without an answer, is another matter.
+    await house.hear(name="stripe", last_confirmed_ms=None, queued=1, unanswered=False)
+    assert house.vital("stripe").state is VitalState.DOWN
+    await house.hear(name="stripe", last_confirmed_ms=None, unanswered=True)
+    assert house.vital("stripe").state is VitalState.DOWN

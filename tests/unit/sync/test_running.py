@@ -208,6 +208,7 @@ async def test_the_standing_is_told_at_least_every_few_seconds_and_never_lies(
     told = bench.box.reports[-1]
     mews = next(each for each in told["counterparties"] if each["name"] == "mews")
     assert mews["state"] == "down"
+    assert mews["unanswered"]
     assert mews["queued"] == 1
     assert mews["last_confirmed_ms"] <= bench.clock.read().wall_ms - 55_000
     assert mews["oldest_ms"] <= bench.clock.read().wall_ms - 55_000
