@@ -9,6 +9,8 @@ from kiosk.words import Vital
 WIDTH = 78  # a terminal of 80, one blank at each end
 # The most worrying first, since a narrow line is cut at its end.
 ORDER = ("quarantined", "down", "late", "unknown", "ok")
+# Parts inside the box: of these a clerk needs to hear only when one is in trouble.
+INSIDE = ("engine ", "reaction:", "view:", "disk", "forget", "log")
 # Before 2001 in milliseconds: smaller numbers are spans, larger ones are moments.
 MOMENT_MS_MIN = 1_000_000_000_000
 
@@ -28,7 +30,10 @@ def banner(desk: Desk) -> str:
 
 
 def status(desk: Desk) -> str:
-    """Each counterparty's last confirmed exchange, the queue, what has stopped. Never a dot."""
+    """What has stopped, the queue, troubles, and each counterparty's last confirmed exchange.
+
+    Never a dot, and no list of inner parts that are well: those are on the health screen.
+    """
     if desk.standing is None:
         return "Nothing was heard from the box yet"
     vitals = sorted(desk.standing.health.vitals, key=_worry)
@@ -42,7 +47,12 @@ def status(desk: Desk) -> str:
         if queued and oldest is not None
         else f"queue {queued}"
     )
-    parts += [_one(vital, now_ms) for vital in vitals if vital.state != "quarantined"]
+    parts += [
+        _one(vital, now_ms)
+        for vital in vitals
+        if vital.state != "quarantined"
+        and (vital.state != "ok" or not vital.name.startswith(INSIDE))
+    ]
     line = ""
     for number, part in enumerate(parts):
         longer = f"{line} · {part}" if line else part
@@ -81,5 +91,7 @@ def _confirmed(vital: Vital, now_ms: int) -> str:
 
 
 def _one(vital: Vital, now_ms: int) -> str:
-    word = f" {vital.state.upper()}" if vital.state in {"down", "late"} else ""
+    if vital.state == "unknown" and vital.last_confirmed_ms is None:
+        return f"{vital.name} not asked yet"
+    word = f" {vital.state.upper()}" if vital.state in {"down", "late", "unknown"} else ""
     return f"{vital.name}{word} {_confirmed(vital, now_ms)}"
