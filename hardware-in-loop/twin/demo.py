@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -28,6 +27,8 @@ LEARNED_S_MAX: Final = 90.0
 DAYS_BACK: Final = 4
 DAYS_AHEAD: Final = 10
 DOOR_OF_ROOM: Final = "door-{}"
+# A closed terminal ends the house as Ctrl-C does: nothing is left running without an owner.
+ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +112,9 @@ def _key(stay: str, room: str) -> dict[str, Any]:
 def addresses(stage: Stage, alive: Alive) -> list[str]:
     """What somebody who wants to look around needs."""
     lines = [
-        f"Guest pages and API   {stage.web_url}/",
-        f"The twin's hands      {stage.control_url}/journal  (locks, clouds, the line)",
-        f"Folder                {stage.scenery.folder}",
+        f"Guest pages      {stage.web_url}/",
+        f"The twin         {stage.control_url}/journal  (locks, clouds, the line)",
+        f"Folder           {stage.scenery.folder}",
         "",
         *(f"{person.name:<15} sign in as {person.id:<8} PIN {person.pin}" for person in STAFF),
     ]
@@ -125,34 +126,78 @@ def addresses(stage: Stage, alive: Alive) -> list[str]:
             f"{alive.bookings} bookings from the PMS, {alive.in_house} in house,"
             f" {alive.due_today} due today."
         ),
-        (
-            "Cut the line:  curl -H 'content-type: application/json' -d '{\"state\":\"cut\"}' "
-            f"{stage.control_url}/line"
-        ),
+        "",
+        f"Cut the line:    {sys.argv[0]} twin line cut --at {stage.control_url}",
+        f"Heal it:         {sys.argv[0]} twin line heal --at {stage.control_url}",
     ]
     return lines
 
 
 async def show(scenery: Scenery, *, headless: bool) -> None:
-    """Bring the property up and stay until quit."""
+    """Bring the property up and stay until quit; the end may be asked for at any moment."""
     clock = SystemClock(floor_path=None, trust=ClockTrust.SYSTEM)
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    click.echo("Bringing up 24 rooms, their locks, two clouds and the box ...", err=True)
-    async with staged(scenery, clock) as stage:
-        click.echo("The box is up; fetching bookings from the PMS ...", err=True)
-        today = await business_date(stage)
-        alive = await bring_alive(stage, clock, today)
-        for line in addresses(stage, alive):
-            click.echo(line)
-        if headless:
-            click.echo("\nServing. Ctrl-C ends it.")
-            sys.stdout.flush()
-            await stop.wait()
-        else:
-            await _kiosk(stage, stop)
-        click.echo("Closing the house ...", err=True)
+    bringing_up = asyncio.current_task()
+    assert bringing_up is not None, "a coroutine that runs has a task"
+
+    def end() -> None:
+        # Once is enough: a second Ctrl-C must not hurry the roles past their last words.
+        if not stop.is_set():
+            stop.set()
+            bringing_up.cancel()
+
+    for number in ENDING:
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    try:
+        await _serve(scenery, clock, stop, headless=headless)
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+        bringing_up.uncancel()
+    _say("The house is closed.")
+
+
+async def _serve(scenery: Scenery, clock: Clock, stop: asyncio.Event, *, headless: bool) -> None:
+    _say("Bringing up 24 rooms, their locks, two clouds and the box ...")
+    if scenery.web_port == 0:
+        _say(f"(port {WEB_PORT} is taken by something else here; another one is used)")
+    try:
+        async with staged(scenery, clock) as stage:
+            _say("The box is up; fetching bookings from the PMS ...")
+            alive = await bring_alive(stage, clock, await business_date(stage))
+            for line in addresses(stage, alive):
+                click.echo(line)
+            if headless:
+                click.echo("\nServing. Ctrl-C ends it.")
+                sys.stdout.flush()
+                await stop.wait()
+            else:
+                await _enter_pressed()
+                await _kiosk(stage)
+            _say("Closing the house ...")
+    except asyncio.CancelledError:
+        _say("Stopped.")
+        raise
+
+
+def _say(words: str) -> None:
+    # The terminal itself may be what went away.
+    with contextlib.suppress(OSError):
+        click.echo(words, err=True)
+
+
+async def _enter_pressed() -> None:
+    """The kiosk covers the addresses and PINs: it opens when they have been read."""
+    click.echo("\nEnter opens the front desk; q there ends everything. ", nl=False)
+    sys.stdout.flush()
+    pressed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(sys.stdin, pressed.set)
+    try:
+        await pressed.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    sys.stdin.readline()
 
 
 async def business_date(stage: Stage) -> date:
@@ -174,19 +219,20 @@ def local_date(wall_ms: int, time_zone: str) -> date:
     return datetime.fromtimestamp(wall_ms / 1000, UTC).astimezone(ZoneInfo(time_zone)).date()
 
 
-async def _kiosk(stage: Stage, stop: asyncio.Event) -> None:
-    words: Sequence[str] = ("kiosk", "--url", stage.web_url, "--terminal", "desk-1")
+async def _kiosk(stage: Stage) -> None:
+    words = ["kiosk", "--url", stage.web_url, "--terminal", "desk-1"]
+    # Not the person's own kiosk journal: an act of a property that is gone cannot be finished.
+    words += ["--journal", str(stage.scenery.folder / "kiosk-journal.json")]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "appliance.kernel.verbs", *words, env=stage.environment
     )
-    left = asyncio.ensure_future(process.wait())
-    asked = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({left, asked}, return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await left
+    try:
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
 
 
 def port_is_free(port: int) -> bool:

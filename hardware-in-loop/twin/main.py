@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import urllib.request
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 SHUTDOWN_S = 0.2
+# The twin answers in milliseconds; a machine that is busy starting things takes a second.
+ANSWER_S_MAX = 10.0
+LINE_SAYS = {
+    "cut": "The line is cut: neither cloud can be reached.",
+    "heal": "The line is whole again.",
+    "slow": "The line is slow.",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +153,24 @@ def lock(
         ready_file=ready_file,
     )
     _run(work)
+
+
+@twin.command(epilog="Example: nightporter twin line cut --at http://127.0.0.1:8700")
+@click.argument("state", type=click.Choice(["cut", "heal", "slow"]))
+@click.option("--at", required=True, help="The twin's address, as `twin up` or `demo` printed it.")
+def line(state: str, at: str) -> None:
+    """Cut, heal or slow the line between the box and the clouds of a running twin."""
+    asked = urllib.request.Request(  # noqa: S310 - the address is the user's own word
+        f"{at.rstrip('/')}/line",
+        data=msgspec.json.encode({"state": state}),
+        headers={"content-type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=ANSWER_S_MAX):  # noqa: S310 - as above
+            pass
+    except (OSError, ValueError) as why:
+        raise click.ClickException(f"no twin answers at {at}: {why}") from None
+    click.echo(LINE_SAYS[state])
 
 
 async def serve(work: Work, clock: Clock) -> int:

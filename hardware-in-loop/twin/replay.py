@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -131,7 +132,9 @@ def _folder(data: Path | None) -> Iterator[Path]:
             _stop(f"{data} cannot be made: {error.strerror}.")
         yield data.resolve()
         return
-    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN
+    # Containers and changed roots have a folder of that name that is not always ours to write.
+    ours = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
+    in_memory = ours and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN
     with tempfile.TemporaryDirectory(
         prefix="nightporter-replay-", dir=MEMORY if in_memory else None
     ) as made:

@@ -349,10 +349,17 @@ class Stage:
             "appliance.kernel.verbs",
             *words,
             env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours to answer
         )
-        said, _ = await process.communicate()
+        try:
+            said, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         if process.returncode:
             raise StageError(f"nightporter {words[0]} said: {said.decode().strip()}")
 
