@@ -84,7 +84,10 @@ def check(settings: Settings) -> str | None:
         return reason
     for key, host, port in _listeners(settings):
         if port and (reason := taken(host, port)):
-            return f"port {port} on {host} {reason}: free it, or set {key} to another one."
+            return (
+                f"port {port} on {host} {reason}: free it, or set {key} to another one"
+                " in nightporter.toml."
+            )
     return None
 
 

@@ -82,7 +82,8 @@ class Supervisor:
             for running in self._running:
                 await self._until_ready(running.role)
             if not self._stopping.is_set():
-                click.echo("nightporter: all roles are up. Ctrl-C stops them.", err=True)
+                click.echo(f"nightporter: all roles are up{self._where()}.", err=True)
+                click.echo("nightporter: Ctrl-C stops them.", err=True)
             await self._stopping.wait()
         finally:
             await self._end_all()
@@ -92,6 +93,14 @@ class Supervisor:
             click.echo(f"nightporter: {self._failed}", err=True)
             return EXIT_CONFIG
         return 0
+
+    def _where(self) -> str:
+        """The address that the appliance wrote into its ready file, for a person to click."""
+        try:
+            address = (self._run_dir / "appliance.ready").read_text().strip()
+        except OSError:
+            return ""
+        return f": guest pages at {address}/, the desk with `nightporter kiosk --url {address}`"
 
     def _noticed(self, name: str, error: BaseException | None) -> None:
         # Each keeper ends when it is asked to; before that it is our own fault, and said so.

@@ -201,10 +201,17 @@ DOOR_SAYS = {
 }
 
 
+NO_LIVE_KEY = {"no_key", "key_expired"}
+
+
 def door_word(opening: Opening) -> tuple[str, str]:
     """What a clerk hears about one press; an outcome that is missing is unknown, never done."""
     outcome = opening.outcome if opening.outcome in DOOR_SAYS else "UNKNOWN"
     sentence = DOOR_SAYS[outcome]
-    if outcome == "REFUSED" and opening.sentence:
-        sentence = f"{sentence} {opening.sentence}"
+    if outcome == "REFUSED" and opening.refusal in NO_LIVE_KEY:
+        # The box said so; no lock was asked.
+        sentence = "No key is live for this stay: cut one first (k)."
+    elif outcome == "REFUSED" and opening.sentence:
+        # Without an opening the box itself said no, and no lock was asked.
+        sentence = f"{sentence} {opening.sentence}" if opening.id else opening.sentence
     return ("done" if outcome == "DONE" else "warn"), sentence

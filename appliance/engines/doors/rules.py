@@ -105,6 +105,9 @@ def revoke_keys(scene: DoorScene, command: RevokeKeys, context: Context) -> Deci
 def open_door(scene: DoorScene, command: OpenDoor, context: Context) -> Decision:
     """One intent to move one bolt once."""
     door = scene.door
+    if not command.door_id:
+        # Asked to open whatever the holder's key fits: there is none.
+        return Refusal.NO_KEY
     if door is None:
         return Refusal.UNKNOWN_DOOR
     if not _may_press(command, context.who):
