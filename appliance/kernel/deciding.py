@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 FOLDS_MAX = 4_096
 # Inline reactions set off by inline reactions: booking -> claim -> cleaning list is three.
 REACTION_DEPTH_MAX = 6
+# In the table of followers: an engine whose inline read model or reaction raised at a fact.
+GAP = "engine:"
 # 128: client ids of ours are at most 80; what is longer is not an id.
 COMMAND_ID_CHARS_MAX = 128
 # 64 KiB: the largest command of ours is a booking of 365 priced nights, 30 kB.
@@ -175,8 +177,12 @@ class Deciding:
         self._routes: dict[type[Command], _Route] = {}
         self._inline: dict[type[Event], list[tuple[Engine, _Scene, InlineReaction]]] = {}
         self._projections: dict[type[Event], list[tuple[str, Callable[..., None]]]] = {}
+        # Engines that a command of another may do without, and those this one must do without.
+        self._can_miss = frozenset(engine.name for engine in engines if not engine.guards)
+        self._left_out: dict[str, EngineRaisedError] = {}
         for engine in engines:
             self._enrol(engine)
+        self._recall_gaps()
 
     def carry_out(
         self, batch: Sequence[Asking], hurry: Callable[[], bool] = lambda: False
@@ -281,21 +287,28 @@ class Deciding:
         return self._decide(asking, route, now, digest)
 
     def _decide(self, asking: Asking, route: _Route, now: Reading, digest: bytes) -> Decided:
-        facts: list[Recorded] = []
-        self._folds.touched.clear()
-        try:
-            with self.log.savepoint():
-                result = self._act(asking, route, now, facts, depth=0)
-                answer: Answer = Done(position=self.log.head.position, result=dict(result))
-                self._keep_answer(asking, digest, answer)
-        except _RefusedError as refusal:
-            self._folds.undo()
-            self._keep_answer(asking, digest, refusal.refused)
-            return Decided(answer=refusal.refused)
-        except EngineRaisedError as error:
-            self._folds.undo()
-            return Decided(answer=self._broken(error, now))
-        return Decided(answer=answer, facts=facts)
+        self._left_out = {}
+        while True:
+            facts: list[Recorded] = []
+            self._folds.touched.clear()
+            try:
+                with self.log.savepoint():
+                    result = self._act(asking, route, now, facts, depth=0)
+                    answer: Answer = Done(position=self.log.head.position, result=dict(result))
+                    self._keep_answer(asking, digest, answer)
+                    self._keep_gaps(facts, now)
+            except _RefusedError as refusal:
+                self._folds.undo()
+                self._keep_answer(asking, digest, refusal.refused)
+                return Decided(answer=refusal.refused)
+            except EngineRaisedError as error:
+                self._folds.undo()
+                if error.engine not in self._can_miss - {route.engine.name, *self._left_out}:
+                    return Decided(answer=self._broken(error, now))
+                # Law 5: it alone stops. The same command is decided again without it.
+                self._left_out[error.engine] = error
+            else:
+                return Decided(answer=answer, facts=facts)
 
     def _act(
         self, asking: Asking, route: _Route, now: Reading, facts: list[Recorded], depth: int
@@ -356,6 +369,8 @@ class Deciding:
 
     def _project(self, fact: Recorded) -> None:
         for name, apply in self._projections.get(type(fact.event), ()):
+            if name in self._left_out:
+                continue
             try:
                 apply(self.db, fact.event, fact)
             except Exception as error:
@@ -368,6 +383,8 @@ class Deciding:
     ) -> None:
         numbers: dict[str, int] = {}
         for engine, scene, reaction in self._inline.get(type(fact.event), ()):
+            if engine.name in self._left_out:
+                continue
             if depth >= REACTION_DEPTH_MAX:
                 raise EngineRaisedError(engine.name, "chain of reactions") from None
             try:
@@ -380,6 +397,8 @@ class Deciding:
             for route, command in zip(routes, commands, strict=True):
                 # Counted over all reactions of an engine: two of them must not make equal ids.
                 number = numbers[engine.name] = numbers.get(engine.name, -1) + 1
+                if route.engine.name in self._left_out:
+                    continue
                 following = replace(
                     asking,
                     command=command,
@@ -413,15 +432,48 @@ class Deciding:
         return _kernel_no(KernelRefusal.NOT_STORED, reason=_sentence(error))
 
     def _broken(self, error: EngineRaisedError, now: Reading) -> Refused:
+        self._note_fault(error, f"{error}: {_sentence(error.__cause__)}", now)
+        return Refused(engine=error.engine, code=KernelRefusal.BROKEN, detail={"part": error.part})
+
+    def _keep_gaps(self, facts: Sequence[Recorded], now: Reading) -> None:
+        """Whoever was left out has missed these facts until its read model is built anew."""
+        for engine, error in self._left_out.items():
+            position = facts[0].position if facts else self.log.head.position
+            sentence = (
+                f"{error}: {_sentence(error.__cause__)}; it has missed what happened at fact"
+                f" {position} (nightporter rebuild {engine} makes it whole)"
+            )
+            self._note_fault(error, sentence, now)
+            # The first gap stays: a restart must not take what is missing for whole.
+            self.db.execute(
+                "INSERT INTO follower (name, position, quarantined) VALUES (?, ?, ?)"
+                " ON CONFLICT (name) DO NOTHING",
+                (f"{GAP}{engine}", position, sentence),
+            )
+
+    def made_whole(self, engine: str) -> None:
+        """A read model was built anew from the first fact: its engine has missed nothing now.
+
+        Runs in the transaction of the rebuild.
+        """
+        self.db.execute("DELETE FROM follower WHERE name = ?", (f"{GAP}{engine}",))
+        self.faults.pop(engine, None)
+
+    def _recall_gaps(self) -> None:
+        rows = self.db.execute("SELECT name, quarantined FROM follower").fetchall()
+        for name, sentence in rows:
+            if name.startswith(GAP):
+                engine = name.removeprefix(GAP)
+                self.faults[engine] = Fault(engine, sentence, self.clock.read().wall_ms)
+
+    def _note_fault(self, error: EngineRaisedError, sentence: str, now: Reading) -> None:
         logger.error("%s", error, exc_info=error)
-        sentence = f"{error}: {_sentence(error.__cause__)}"
         fault = self.faults.get(error.engine)
         if fault is None:
             self.faults[error.engine] = Fault(error.engine, sentence, now.wall_ms)
         else:
             fault.sentence, fault.at_wall_ms = sentence, now.wall_ms
             fault.count += 1
-        return Refused(engine=error.engine, code=KernelRefusal.BROKEN, detail={"part": error.part})
 
 
 def encode_answer(answer: Answer) -> str:

@@ -175,3 +175,6 @@ class Engine:
     views: Sequence[Projection] = ()  # followers
     inline: Sequence[InlineReaction] = ()
     reactions: Sequence[Reaction] = ()
+    # What it guards must not happen unseen: where it raises at another engine's fact, that command
+    # is broken. Any other engine that raises misses the fact, is shown, and stops nobody.
+    guards: bool = False

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from appliance.kernel import log
 from appliance.kernel.ask import Asker
+from appliance.kernel.deciding import GAP
 from appliance.kernel.engine import Connection, Engine, Projection
 from appliance.kernel.followers import keep_cursor
 
@@ -76,6 +77,7 @@ def _settle(db: Connection, projection: Projection, *, inline: bool) -> None:
         create(db, projection)
         if inline:
             _replay(db, db, projection, 0)
+            db.execute("DELETE FROM follower WHERE name = ?", (f"{GAP}{projection.name}",))
         else:
             db.execute("DELETE FROM follower WHERE name = ?", (f"view:{projection.name}",))
         db.execute(
@@ -229,7 +231,9 @@ async def _swap(projection: Projection, asker: Asker, reached: int, *, inline: b
             db.execute(f'DROP TABLE "{table}"')
             db.execute(f'ALTER TABLE "{COPY}{table}" RENAME TO "{table}"')
         last = _replay(db, db, projection, reached)
-        if not inline:
+        if inline:
+            asker.deciding.made_whole(projection.name)
+        else:
             keep_cursor(db, f"view:{projection.name}", last)
 
     await asker.apply(work)

@@ -21,6 +21,7 @@ from appliance.kernel.engine import Engine, Handling
 
 ENGINE: Final = Engine(
     name="doors",
+    guards=True,  # nobody leaves with a key that was not revoked
     handlings=(
         Handling(
             command=CutKey, stream=scene.door_stream, load=scene.load_cut, decide=rules.cut_key

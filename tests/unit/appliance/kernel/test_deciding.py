@@ -9,11 +9,19 @@ from pathlib import Path
 import pytest
 
 from appliance.kernel import deciding as kernel_deciding
-from appliance.kernel.deciding import COMMAND_ID_CHARS_MAX, Asking
+from appliance.kernel.deciding import COMMAND_ID_CHARS_MAX, Asking, Deciding
+from appliance.kernel.engine import (
+    Connection,
+    Engine,
+    Facts,
+    InlineReaction,
+    Projection,
+    Recorded,
+)
 from appliance.kernel.log import verify_file
-from appliance.kernel.messages import Done, KernelRefusal, Refused, Role
+from appliance.kernel.messages import Command, Done, KernelRefusal, Refused, Role
 from support.desk import CLERK, Desk
-from support.toy import TOY, Refusal, Ring, Shelve
+from support.toy import TOY, Refusal, Ring, Shelve, Shelved
 
 
 @pytest.fixture
@@ -114,6 +122,61 @@ def test_an_inline_refusal_takes_the_whole_command_back(desk: Desk) -> None:
     assert (answer.engine, answer.code) == ("toy", Refusal.CURSED)
     assert desk.rows("SELECT count(*) FROM event") == [(0,)]
     assert desk.rows("SELECT count(*) FROM toy_parcel") == [(0,)]
+
+
+def _spoil(_db: Connection, event: Shelved, _recorded: Recorded) -> None:
+    raise KeyError(event.what)
+
+
+def _panic(_facts: Facts, event: Shelved, _recorded: Recorded) -> list[Command]:
+    raise KeyError(event.what)
+
+
+SPOILT = Projection(
+    name="neighbour",
+    ddl=["CREATE TABLE IF NOT EXISTS neighbour_seen (position INTEGER PRIMARY KEY) STRICT"],
+    tables=["neighbour_seen"],
+    on={Shelved: _spoil},
+)
+NEIGHBOURS = {
+    "read model": Engine(name="neighbour", projection=SPOILT),
+    "reaction": Engine(name="neighbour", inline=[InlineReaction(event=Shelved, react=_panic)]),
+}
+
+
+@pytest.mark.parametrize("part", NEIGHBOURS)
+def test_a_neighbour_that_raises_misses_the_fact_is_shown_and_stops_nobody(
+    tmp_path: Path, part: str
+) -> None:
+    desk = Desk(tmp_path, [TOY, NEIGHBOURS[part]])
+    first = desk.ask(Shelve(shelf="a", owner="ida", what="loud"), command_id="one")
+    assert isinstance(first, Done)
+    assert desk.ask(Shelve(shelf="a", owner="ida", what="loud"), command_id="one") == first
+    assert desk.events() == ["toy.shelved.v1", "toy.rung.v1"]
+    assert desk.rows("SELECT count(*) FROM toy_parcel") == [(1,)]
+    fault = desk.deciding.faults["neighbour"]
+    assert fault.sentence == (
+        f"the {part} of neighbour raised: KeyError; it has missed what happened at fact 1"
+        " (nightporter rebuild neighbour makes it whole)"
+    )
+    assert "toy" not in desk.deciding.faults
+    # A restart does not take what is missing for whole; building anew does.
+    again = Deciding(desk.deciding.log, desk.vault, desk.clock, [TOY, NEIGHBOURS[part]])
+    assert again.faults["neighbour"].sentence == fault.sentence
+    desk.deciding.apply(lambda _db: again.made_whole("neighbour"))
+    assert not again.faults
+    assert not Deciding(desk.deciding.log, desk.vault, desk.clock, [TOY]).faults
+    desk.close()
+
+
+def test_a_guard_that_raises_takes_the_fact_back(tmp_path: Path) -> None:
+    guard = replace(NEIGHBOURS["reaction"], guards=True)
+    desk = Desk(tmp_path, [TOY, guard])
+    answer = desk.ask(Shelve(shelf="a", owner="ida"))
+    assert isinstance(answer, Refused)
+    assert (answer.engine, answer.code) == ("neighbour", "broken")
+    assert desk.rows("SELECT count(*) FROM event") == [(0,)]
+    desk.close()
 
 
 def test_too_large_a_command_changes_nothing(desk: Desk) -> None:
