@@ -150,3 +150,16 @@ class HoldConfirmed(Event):
 
     kind: ClassVar[str] = "calendar.hold_confirmed.v1"
     holder_id: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomAgain(Event):
+    """The overbooked `nights` of a holder have room again: others let go, or it holds other nights.
+
+    It stands in the stream of the holder whose change made the room.
+    """
+
+    kind: ClassVar[str] = "calendar.room_again.v1"
+    holder_id: str
+    nights: tuple[date, ...]

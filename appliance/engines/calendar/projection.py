@@ -11,9 +11,11 @@ from appliance.engines.calendar.messages import (
     NightsHeld,
     ResourceClaimed,
     ResourceReleased,
+    RoomAgain,
 )
 from appliance.engines.housekeeping.messages import RoomStatus, RoomStatusSet
 from appliance.engines.inventory.messages import RoomAdded, RoomTypeAdded
+from appliance.engines.stays.messages import BusinessDateRolled
 from appliance.kernel.engine import Connection, Projection, Recorded
 from appliance.kernel.reader import Reader
 from appliance.kernel.values import nights
@@ -39,6 +41,13 @@ CREATE TABLE IF NOT EXISTS calendar_hold (
     PRIMARY KEY (holder_id, night)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS calendar_hold_type ON calendar_hold (room_type_id, night, confirmed);
+CREATE TABLE IF NOT EXISTS calendar_beyond (
+    holder_id TEXT NOT NULL,
+    night TEXT NOT NULL,
+    room_type_id TEXT NOT NULL,
+    PRIMARY KEY (holder_id, night)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS calendar_beyond_type ON calendar_beyond (room_type_id, night);
 CREATE TABLE IF NOT EXISTS calendar_claim (
     resource TEXT NOT NULL,
     night TEXT NOT NULL,
@@ -81,6 +90,33 @@ def _nights_held(db: Connection, event: NightsHeld, _recorded: Recorded) -> None
                 event.at_risk,
             ),
         )
+    _note_beyond(db, event)
+
+
+def _note_beyond(db: Connection, event: NightsHeld) -> None:
+    """A night that stays held for the same type is as much beyond the rooms as it was."""
+    stretch = (event.holder_id, event.start.isoformat(), event.end.isoformat())
+    inside = "night >= ?2 AND night < ?3"
+    other_type = f"{inside} AND room_type_id <> ?4"
+    gone = other_type if event.adding else f"NOT ({inside}) OR {other_type}"
+    db.execute(
+        f"DELETE FROM calendar_beyond WHERE holder_id = ?1 AND ({gone})",  # noqa: S608 - from here
+        (*stretch, event.room_type_id),
+    )
+    for night in event.overbooked:
+        db.execute(
+            "INSERT OR REPLACE INTO calendar_beyond VALUES (?, ?, ?)",
+            (event.holder_id, night.isoformat(), event.room_type_id),
+        )
+
+
+def _room_again(db: Connection, event: RoomAgain, _recorded: Recorded) -> None:
+    db.execute("DELETE FROM calendar_beyond WHERE holder_id = ?", (event.holder_id,))
+
+
+def _rolled(db: Connection, event: BusinessDateRolled, _recorded: Recorded) -> None:
+    # Nothing can be done about a night that is over.
+    db.execute("DELETE FROM calendar_beyond WHERE night < ?", (event.opened.isoformat(),))
 
 
 def _resource_claimed(db: Connection, event: ResourceClaimed, _recorded: Recorded) -> None:
@@ -102,9 +138,9 @@ def _resource_released(db: Connection, event: ResourceReleased, _recorded: Recor
 
 def _holder_released(db: Connection, event: HolderReleased, _recorded: Recorded) -> None:
     start = "" if event.start is None else event.start.isoformat()
-    for table in ("calendar_hold", "calendar_claim"):
+    for table in ("calendar_hold", "calendar_beyond", "calendar_claim"):
         db.execute(
-            f"DELETE FROM {table} WHERE holder_id = ? AND night >= ?",  # noqa: S608 - two names
+            f"DELETE FROM {table} WHERE holder_id = ? AND night >= ?",  # noqa: S608 - three names
             (event.holder_id, start),
         )
 
@@ -119,7 +155,13 @@ def _hold_confirmed(db: Connection, event: HoldConfirmed, _recorded: Recorded) -
 PROJECTION = Projection(
     name="calendar",
     ddl=DDL.strip().split(";\n"),
-    tables=["calendar_room_type", "calendar_room", "calendar_hold", "calendar_claim"],
+    tables=[
+        "calendar_room_type",
+        "calendar_room",
+        "calendar_hold",
+        "calendar_beyond",
+        "calendar_claim",
+    ],
     on={
         RoomTypeAdded: _room_type_added,
         RoomAdded: _room_added,
@@ -129,6 +171,8 @@ PROJECTION = Projection(
         ResourceReleased: _resource_released,
         HolderReleased: _holder_released,
         HoldConfirmed: _hold_confirmed,
+        RoomAgain: _room_again,
+        BusinessDateRolled: _rolled,
     },
 )
 

@@ -27,6 +27,29 @@ def _claim_stream(command: ClaimResource | ReleaseResource, _context: Context) -
     return f"claim/{command.resource}"
 
 
+def _load_crowd(facts: Facts, holder_id: str) -> rules.Crowd:
+    """Everybody beyond the rooms in a night that this holder holds; mostly nobody."""
+    beyond: dict[str, list[rules.Spot]] = {}
+    for other_id, room_type, night in facts.rows(
+        "SELECT holder_id, room_type_id, night FROM calendar_beyond WHERE holder_id IN"
+        # CROSS JOIN keeps SQLite on the holder's own few nights.
+        " (SELECT b.holder_id FROM calendar_hold h CROSS JOIN calendar_beyond b"
+        "  ON b.room_type_id = h.room_type_id AND b.night = h.night WHERE h.holder_id = ?)"
+        " ORDER BY holder_id, night",
+        (holder_id,),
+    ):
+        beyond.setdefault(other_id, []).append((room_type, date.fromisoformat(night)))
+    over = {}
+    for room_type, night in sorted({spot for spots in beyond.values() for spot in spots}):
+        row = facts.row(
+            "SELECT (SELECT count(*) FROM calendar_hold WHERE room_type_id = ?1 AND night = ?2)"
+            " - (SELECT count(*) FROM calendar_room WHERE room_type_id = ?1 AND out_of_order = 0)",
+            (room_type, night.isoformat()),
+        )
+        over[room_type, night] = row[0] if row else 0
+    return rules.Crowd(beyond=beyond, over=over)
+
+
 def _load_type(facts: Facts, command: HoldNights, _context: Context) -> rules.TypeNights:
     own = {
         date.fromisoformat(night): rules.Held(room_type_id=room_type, confirmed=bool(confirmed))
@@ -57,7 +80,13 @@ def _load_type(facts: Facts, command: HoldNights, _context: Context) -> rules.Ty
             ),
         )
     }
-    return rules.TypeNights(capacity=kind[1], allotment=kind[0], others=others, own=own)
+    return rules.TypeNights(
+        capacity=kind[1],
+        allotment=kind[0],
+        others=others,
+        own=own,
+        crowd=_load_crowd(facts, command.holder_id) if own else rules.Crowd(),
+    )
 
 
 def _load_claims(
@@ -83,18 +112,23 @@ def _load_holding(
     facts: Facts, command: ReleaseHolder | ConfirmHold, _context: Context
 ) -> rules.Holding:
     held = facts.rows(
-        "SELECT night, 1 - confirmed FROM calendar_hold WHERE holder_id = ?1"
-        " UNION ALL SELECT night, 0 FROM calendar_claim WHERE holder_id = ?1",
+        "SELECT room_type_id, night, 1 - confirmed FROM calendar_hold WHERE holder_id = ?1"
+        " UNION ALL SELECT NULL, night, 0 FROM calendar_claim WHERE holder_id = ?1",
         (command.holder_id,),
     )
+    spots = [(kind, date.fromisoformat(night)) for kind, night, _ in held if kind is not None]
+    frees = isinstance(command, ReleaseHolder)
     return rules.Holding(
-        nights=tuple(date.fromisoformat(night) for night, _ in held),
-        unconfirmed=sum(unconfirmed for _, unconfirmed in held),
+        nights=tuple(date.fromisoformat(night) for _, night, _ in held),
+        unconfirmed=sum(unconfirmed for _, _, unconfirmed in held),
+        spots=spots,
+        crowd=_load_crowd(facts, command.holder_id) if frees and spots else rules.Crowd(),
     )
 
 
 ENGINE = Engine(
     name="calendar",
+    guards=True,  # no night is sold that was not claimed
     handlings=[
         Handling(
             command=HoldNights, stream=_hold_stream, load=_load_type, decide=rules.hold_nights

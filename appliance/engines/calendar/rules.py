@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -18,6 +19,7 @@ from appliance.engines.calendar.messages import (
     ReleaseResource,
     ResourceClaimed,
     ResourceReleased,
+    RoomAgain,
 )
 from appliance.kernel.engine import Context, Decision, No
 from appliance.kernel.values import nights
@@ -39,6 +41,18 @@ class Count:
     unconfirmed: int = 0
 
 
+Spot = tuple[str, date]
+"""One night of one room type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """Who is beyond the rooms in the nights that a holder may let go of, itself among them."""
+
+    beyond: Mapping[str, Sequence[Spot]] = field(default_factory=dict)  # by holder
+    over: Mapping[Spot, int] = field(default_factory=dict)  # held minus rooms, of each of them
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeNights:
     """One room type over the nights asked for."""
@@ -47,6 +61,7 @@ class TypeNights:
     allotment: int = 0
     others: Mapping[date, Count] = field(default_factory=dict)
     own: Mapping[date, Held] = field(default_factory=dict)  # all nights of the holder
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +78,8 @@ class Holding:
 
     nights: Sequence[date] = ()
     unconfirmed: int = 0
+    spots: Sequence[Spot] = ()  # the nights of types
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 def hold_nights(state: TypeNights, command: HoldNights, _context: Context) -> Decision:
@@ -82,6 +99,10 @@ def hold_nights(state: TypeNights, command: HoldNights, _context: Context) -> De
         return No(refusal=Refusal.SOLD_OUT, detail=_detail(command.room_type_id, full))
     if not command.confirmed and spent and not command.beyond_allotment:
         return No(refusal=Refusal.ALLOTMENT_SPENT, detail=_detail(command.room_type_id, spent))
+    before = [(held.room_type_id, night) for night, held in state.own.items()]
+    kept = [spot for spot in before if command.adding and spot[1] not in wanted]
+    after = [*kept, *((command.room_type_id, night) for night in wanted)]
+    again = _room_again(state.crowd, command.holder_id, before, after)
     return [
         NightsHeld(
             holder_id=command.holder_id,
@@ -92,7 +113,8 @@ def hold_nights(state: TypeNights, command: HoldNights, _context: Context) -> De
             overbooked=tuple(full),
             at_risk=not command.confirmed and bool(spent),
             adding=command.adding,
-        )
+        ),
+        *(each for each in again if not full or each.holder_id != command.holder_id),
     ]
 
 
@@ -140,7 +162,12 @@ def release_holder(state: Holding, command: ReleaseHolder, _context: Context) ->
     """Nothing to let go of is no error and no fact."""
     if not any(command.start is None or night >= command.start for night in state.nights):
         return []
-    return [HolderReleased(holder_id=command.holder_id, start=command.start)]
+    start = command.start
+    kept = [spot for spot in state.spots if start is not None and spot[1] < start]
+    return [
+        HolderReleased(holder_id=command.holder_id, start=start),
+        *_room_again(state.crowd, command.holder_id, state.spots, kept),
+    ]
 
 
 def confirm_hold(state: Holding, command: ConfirmHold, _context: Context) -> Decision:
@@ -176,3 +203,20 @@ def _as_held(state: TypeNights, wanted: Sequence[date], asked: Held, *, adding: 
 
 def _detail(room_type_id: str, spent: Sequence[date]) -> dict[str, object]:
     return {"room_type_id": room_type_id, "nights": [night.isoformat() for night in spent]}
+
+
+def _room_again(
+    crowd: Crowd, holder_id: str, before: Sequence[Spot], after: Sequence[Spot]
+) -> Iterator[RoomAgain]:
+    """Who is beyond the rooms no longer, once the holder holds `after` in place of `before`.
+
+    Who holds nothing any more is not told: whatever it wanted the room for is over.
+    """
+    more = Counter(after)
+    more.subtract(before)
+    for other_id, spots in crowd.beyond.items():
+        own = other_id == holder_id
+        wanted = [spot for spot in spots if spot in after] if own else spots
+        fits = all(crowd.over[spot] + more[spot] <= 0 for spot in wanted)
+        if fits and (after or not own):
+            yield RoomAgain(holder_id=other_id, nights=tuple(night for _, night in spots))

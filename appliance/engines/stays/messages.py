@@ -314,6 +314,18 @@ class NoteOverbooked(Command):
     nights: tuple[date, ...]  # without a room; empty where only the allotment is spent
 
 
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearConflict(Command):
+    """What the open conflicts of one kind were about is in order again; `because` says how."""
+
+    name: ClassVar[str] = "stays.clear_conflict"
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.SERVICE})
+    stay_id: str
+    what: str
+    because: str
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked(Event):
@@ -559,6 +571,7 @@ class ConflictRaised(Event):
     box_says: str
     upstream_says: str
     upstream_version: str | None
+    nights: tuple[date, ...] = ()  # that it is about: gone with them where it has any
 
 
 @fact
@@ -570,6 +583,17 @@ class ConflictSettled(Event):
     stay_id: str
     conflict_id: str
     took_upstream: bool
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictCleared(Event):
+    """A conflict lost its cause and closed by itself; `because` is the evidence, a sentence."""
+
+    kind: ClassVar[str] = "stays.conflict_cleared.v1"
+    stay_id: str
+    conflict_id: str
+    because: str
 
 
 @fact

@@ -16,6 +16,7 @@ from appliance.engines.stays.messages import (
     CheckedIn,
     CheckedOut,
     CheckInUndone,
+    ConflictCleared,
     ConflictRaised,
     ConflictSettled,
     DepartedElsewhere,
@@ -118,9 +119,12 @@ CREATE TABLE IF NOT EXISTS stays_conflict (
     raised_at_ms INTEGER NOT NULL,
     settled_at_ms INTEGER,
     settled_by TEXT,
-    took_upstream INTEGER
+    took_upstream INTEGER,
+    cleared_because TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS stays_conflict_stay ON stays_conflict (stay_id);
+CREATE INDEX IF NOT EXISTS stays_conflict_open ON stays_conflict (raised_at_ms)
+    WHERE settled_at_ms IS NULL;
 CREATE TABLE IF NOT EXISTS stays_span (
     stay_id TEXT NOT NULL,
     first TEXT NOT NULL,
@@ -443,7 +447,7 @@ def _note_added(db: Connection, event: NoteAdded, recorded: Recorded) -> None:
 
 def _conflict_raised(db: Connection, event: ConflictRaised, recorded: Recorded) -> None:
     db.execute(
-        "INSERT INTO stays_conflict VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+        "INSERT INTO stays_conflict VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL)",
         (
             event.conflict_id,
             event.stay_id,
@@ -462,6 +466,15 @@ def _conflict_settled(db: Connection, event: ConflictSettled, recorded: Recorded
         "UPDATE stays_conflict SET settled_at_ms = ?, settled_by = ?, took_upstream = ?"
         " WHERE conflict_id = ?",
         (recorded.at_wall_ms, recorded.who.actor, event.took_upstream, event.conflict_id),
+    )
+    _count_conflicts(db, event.stay_id)
+
+
+def _conflict_cleared(db: Connection, event: ConflictCleared, recorded: Recorded) -> None:
+    db.execute(
+        "UPDATE stays_conflict SET settled_at_ms = ?, settled_by = ?, cleared_because = ?"
+        " WHERE conflict_id = ?",
+        (recorded.at_wall_ms, recorded.who.actor, event.because, event.conflict_id),
     )
     _count_conflicts(db, event.stay_id)
 
@@ -559,6 +572,7 @@ PROJECTION = Projection(
         NoteAdded: _note_added,
         ConflictRaised: _conflict_raised,
         ConflictSettled: _conflict_settled,
+        ConflictCleared: _conflict_cleared,
         PropertySetUp: _property_set_up,
         BusinessDateRolled: _rolled,
         RoomTypeAdded: _room_type_added,

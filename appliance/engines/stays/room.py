@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from appliance.engines.stays import learning, rules, sale, scene, settling
+from appliance.engines.stays import clearing, learning, rules, sale, scene, settling
 from appliance.engines.stays.messages import (
     AddNote,
     AssignRoom,
@@ -13,6 +13,7 @@ from appliance.engines.stays.messages import (
     ChangeDeparture,
     CheckIn,
     CheckOut,
+    ClearConflict,
     LearnBooking,
     LinkUpstream,
     MarkNoShow,
@@ -37,7 +38,9 @@ def _stream(command: Any, _context: Context) -> str:
 
 
 def _of_one_stay(command: type[Command], decide: Callable[..., Decision]) -> Handling:
-    return Handling(command=command, stream=_stream, load=scene.load_stay, decide=decide)
+    return Handling(
+        command=command, stream=_stream, load=scene.load_stay, decide=clearing.closing(decide)
+    )
 
 
 ENGINE = Engine(
@@ -47,7 +50,7 @@ ENGINE = Engine(
             command=LearnBooking,
             stream=learning.stream_of,
             load=scene.load_learning,
-            decide=learning.learn_booking,
+            decide=clearing.closing(learning.learn_booking),
         ),
         Handling(
             command=SellWalkIn,
@@ -78,6 +81,7 @@ ENGINE = Engine(
         _of_one_stay(AddNote, rules.add_note),
         _of_one_stay(NoteOverbooked, rules.note_overbooked),
         _of_one_stay(SettleConflict, settling.settle_conflict),
+        _of_one_stay(ClearConflict, clearing.clear_conflict),
     ],
     folds={"stay": fold},
     projection=PROJECTION,

@@ -356,6 +356,7 @@ def note_overbooked(scene: Scene, command: NoteOverbooked, context: Context) -> 
             else f"sold beyond the offline allotment of {command.room_type_id}",
             upstream_says=said,
             upstream_version=stay.says.version if stay.says else None,
+            nights=tuple(ahead),
         )
     ]
 

@@ -13,6 +13,7 @@ from appliance.engines.stays.messages import (
     CheckedIn,
     CheckedOut,
     CheckInUndone,
+    ConflictCleared,
     ConflictRaised,
     ConflictSettled,
     DepartedElsewhere,
@@ -35,10 +36,11 @@ from appliance.kernel.messages import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """What two masters disagree on; open until a person settles it."""
+    """What two masters disagree on; open until a person settles it or its cause is gone."""
 
     what: str
     upstream_says: str
+    nights: tuple[date, ...] = ()  # that it is about, where it is about some
     settled: bool = False
 
 
@@ -170,9 +172,11 @@ def _words(stay: Stay, event: Event) -> Stay | None:
         case UpstreamSeen():
             return stay if event.says is None else replace(stay, says=event.says)
         case ConflictRaised():
-            conflict = Conflict(what=event.what, upstream_says=event.upstream_says)
+            conflict = Conflict(
+                what=event.what, upstream_says=event.upstream_says, nights=event.nights
+            )
             return replace(stay, conflicts=_with(stay, event.conflict_id, conflict))
-        case ConflictSettled():
+        case ConflictSettled() | ConflictCleared():
             known = stay.conflicts[event.conflict_id]
             settled = replace(known, settled=True)
             return replace(stay, conflicts=_with(stay, event.conflict_id, settled))
