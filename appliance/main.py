@@ -48,6 +48,7 @@ from appliance.kernel.socket import CommandSocket, Extra
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.telemetry import Metrics, Tracer, build_metrics, open_tracer
 from appliance.kernel.vault import Vault, VaultError, open_vault
+from appliance.plan import own_bus_socket
 from appliance.rebuilding import Rebuilding
 from appliance.rooms import ENGINES
 from appliance.vitals import Vitals, status
@@ -55,7 +56,7 @@ from appliance.where import CORE, CORE_TOKEN, data_option, say_and_stop, setting
 
 if TYPE_CHECKING:
     from appliance.bus.port import Bus
-    from appliance.kernel.engine import Recorded
+    from appliance.kernel.engine import Engine, Recorded
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Box:
     """Everything of a running appliance, by name; the web and the socket are built on it."""
 
     settings: Settings
+    engines: Sequence[Engine]
     clock: Clock
     nursery: Nursery
     vault: Vault
@@ -101,7 +103,11 @@ JoinBus = Callable[[Clock, Nursery], Joined]
 
 @asynccontextmanager
 async def open_box(
-    settings: Settings, clock: Clock, nursery: Nursery, join_bus: JoinBus
+    settings: Settings,
+    clock: Clock,
+    nursery: Nursery,
+    join_bus: JoinBus,
+    engines: Sequence[Engine] = ENGINES,
 ) -> AsyncGenerator[Box, None]:
     """Open the log, start the writer, its followers and the gateways. Waits for no network."""
     vault = open_vault(settings.keys_file, load_masters(settings.master_file, os.environ))
@@ -109,11 +115,11 @@ async def open_box(
     db = kernel_log.connect(settings.log_file)
     metrics = build_metrics("appliance")
     try:
-        for name in rebuild.settle_forms(db, ENGINES):
+        for name in rebuild.settle_forms(db, engines):
             logger.info("the read model %s was built again", name)
         log = Log(db)
         _raise_floor(clock, db)
-        deciding = Deciding(log, vault, clock, ENGINES)
+        deciding = Deciding(log, vault, clock, engines)
         tracer = open_tracer(
             "appliance",
             otlp_endpoint=settings.telemetry.otlp_endpoint,
@@ -125,6 +131,7 @@ async def open_box(
             bus = joined.bus
             box = _build(
                 settings=settings,
+                engines=engines,
                 clock=clock,
                 nursery=nursery,
                 vault=vault,
@@ -155,6 +162,7 @@ async def open_box(
 def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
     *,
     settings: Settings,
+    engines: Sequence[Engine],
     clock: Clock,
     nursery: Nursery,
     vault: Vault,
@@ -168,9 +176,10 @@ def _build(  # noqa: PLR0913 - the parts of one box, each by its own name
     health = Health()
     telemetry = Telemetry(settings.telemetry_file, clock)
     followers = Followers(asker, reader, metrics)
-    followers.enrol(ENGINES)
+    followers.enrol(engines)
     box = Box(
         settings=settings,
+        engines=engines,
         clock=clock,
         nursery=nursery,
         vault=vault,
@@ -231,7 +240,7 @@ async def _watch(box: Box) -> None:
         last_fact_ms=None if last is None else last[0],
     )
     box.asker.listen(vitals.notice)
-    vitals.register(box.health, [engine.name for engine in ENGINES])
+    vitals.register(box.health, [engine.name for engine in box.engines])
     sync = box.settings.sync
     if sync.pms.kind is not PmsKind.NONE or sync.payments.kind is not PaymentKind.NONE:
         box.counterparties.expect()
@@ -314,7 +323,11 @@ def mqtt(settings: Settings) -> JoinBus:
     def join(clock: Clock, nursery: Nursery) -> Joined:
         token = read_private(settings.data_dir / CORE_TOKEN).decode().strip()
         where = BusSettings(
-            identity=CORE, token=token, host=settings.bus.host, port=settings.bus.port
+            identity=CORE,
+            token=token,
+            host=settings.bus.host,
+            port=settings.bus.port,
+            unix_path=own_bus_socket(settings),
         )
         bus = MqttBus(where, clock=clock, nursery=nursery)
         return Joined(bus=bus, start=bus.start)
@@ -345,7 +358,9 @@ async def run(settings: Settings) -> int:
         )
         socket.add("report", box.counterparties.take)
         socket.add("status", status_of(box))
-        socket.add("rebuild", Rebuilding(ENGINES, settings.log_file, box.asker, box.followers).take)
+        socket.add(
+            "rebuild", Rebuilding(box.engines, settings.log_file, box.asker, box.followers).take
+        )
         socket.add("credential", functools.partial(credential, box))
         async with socket.serve(settings.command_socket), serve_web(box) as address:
             ready = settings.run_dir / "appliance.ready"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -30,12 +30,14 @@ from appliance.engines.stays.messages import (
 from appliance.first_run import make_property
 from appliance.kernel.clock import Clock, ClockTrust, SystemClock
 from appliance.kernel.deciding import Asking
+from appliance.kernel.engine import Engine
 from appliance.kernel.messages import Command, Done, Role, Who
 from appliance.kernel.settings import Settings
 from appliance.kernel.settings_files import load_settings
 from appliance.kernel.tasks import Nursery
 from appliance.main import Box, Joined, open_box
 from appliance.property_file import parse
+from appliance.rooms import ENGINES
 from appliance.web.context import Ports
 from appliance.web.serving import build_ports, serve_ports
 from appliance.where import DEVICE_SHEET
@@ -329,6 +331,7 @@ async def open_whole_house(
     *,
     change: Callable[[Ports], Ports] = lambda ports: ports,
     plugged_in: bool = True,
+    engines: Sequence[Engine] = ENGINES,
 ) -> AsyncGenerator[WholeHouse, None]:
     """Start the box as its own root does, with locks on an in-process bus and the web on loopback."""
     clock: Clock = SystemClock(floor_path=None, trust=ClockTrust.SYSTEM)
@@ -343,7 +346,7 @@ async def open_whole_house(
         return Joined(bus=hub.join("core", role=BusRole.CORE, nursery=inside))
 
     try:
-        async with open_box(settings, clock, nursery, join) as box:
+        async with open_box(settings, clock, nursery, join, engines) as box:
             if plugged_in:
                 await twin.start()
             ports = change(build_ports(box))
