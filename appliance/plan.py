@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # sun_path of unix(7) holds 108 bytes with the zero at its end.
 SOCKET_PATH_BYTES_MAX = 107
+BUS_SOCKET = "bus.sock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +57,22 @@ def _bus(settings: Settings, ready: Path) -> tuple[str, ...]:
     bus = settings.bus
     words = ["bus", "--credentials", str(settings.bus_credentials_file)]
     words += ["--listen", f"{_bracketed(bus.host)}:{bus.port}", "--ready-file", str(ready)]
+    if (own := own_bus_socket(settings)) is not None:
+        words += ["--unix", str(own)]
     if bus.tls_port:
         words += ["--tls-listen", f"{_bracketed(bus.tls_host)}:{bus.tls_port}"]
         words += ["--pki", str(settings.data_dir / "pki")]
     return verb(*words)
+
+
+def own_bus_socket(settings: Settings) -> Path | None:
+    """Where the appliance meets the embedded broker: half the round trip of TCP on this machine.
+
+    None for a broker of somebody else's, or where the path is longer than a socket may have.
+    """
+    path = settings.run_dir / BUS_SOCKET
+    fits = len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX
+    return path if fits and settings.bus.kind.value == "embedded" else None
 
 
 def _bracketed(host: str) -> str:

@@ -16,10 +16,14 @@ def main() -> int:
     """Measure every part (or those named); the exit code says whether a goal was missed."""
     wanted = sys.argv[1:] or list(PARTS)
     figures: list[Figure] = []
+    cores, load = os.cpu_count(), os.getloadavg()[0]
+    print(f"{cores} processors, load {load:.1f} before anything is measured", file=sys.stderr)
     for name in wanted:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         figures += importlib.import_module(f"bench.{name}").measure()
     print(table(figures))
+    short = sum(figure.met is False for figure in figures)
+    print(f"\n{short} of {sum(figure.met is not None for figure in figures)} goals are missed.")
     target = Path(os.environ.get("BENCH_JSON", ".run/bench.json"))
     write_json(figures, target)
     print(f"\nJSON: {target}", file=sys.stderr)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -17,6 +18,7 @@ class Figure:
     goal: str = ""
     met: bool | None = None
     note: str = ""
+    load: float = field(default_factory=lambda: os.getloadavg()[0])  # over the last minute
 
 
 def quantile(samples: Sequence[float], share: float) -> float:
@@ -27,10 +29,10 @@ def quantile(samples: Sequence[float], share: float) -> float:
 
 def table(figures: Sequence[Figure]) -> str:
     """Aligned text; every row says whether its goal was met."""
-    rows = [("what", "measured", "goal", "", "note")]
+    rows = [("what", "measured", "goal", "", "load", "note")]
     mark = {True: "met", False: "SHORT", None: ""}
-    rows += [(f.what, f.measured, f.goal, mark[f.met], f.note) for f in figures]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    rows += [(f.what, f.measured, f.goal, mark[f.met], f"{f.load:.1f}", f.note) for f in figures]
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows
