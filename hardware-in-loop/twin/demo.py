@@ -128,7 +128,7 @@ def addresses(stage: Stage, alive: Alive) -> list[str]:
         ),
         "",
         f"Cut the line:    {sys.argv[0]} twin line cut --at {stage.control_url}",
-        f"Heal it:         {sys.argv[0]} twin line heal --at {stage.control_url}",
+        "Heal it:         the same with `heal`",
     ]
     return lines
 

@@ -114,8 +114,9 @@ class Page(Screen[None]):
         """The answer line, here or on whatever screen is on top when this one is gone."""
         if self.is_mounted and self.query("#answer"):
             self.query_one("#answer", Line).write(text, kind)
-        elif isinstance(self.app.screen, Page):
-            self.app.screen.say(text, kind)
+        elif (top := self.app.screen) is not self and isinstance(top, Page):
+            # A screen that is on top but not drawn yet (the lock falling) has no line to write on.
+            top.say(text, kind)
 
     def tell(self, outcome: Outcome) -> None:
         """How an act ended; then what it changed."""

@@ -12,6 +12,7 @@ from textual.widgets import Input
 from kiosk import transcript
 from kiosk.app import PAGES, Kiosk
 from kiosk.frame import bindings_of
+from kiosk.page import Page
 from kiosk.screens.arrivals import Arrivals
 from kiosk.screens.confirm import Confirm
 from kiosk.screens.form import Form
@@ -344,3 +345,24 @@ async def test_every_key_of_a_stay_is_shown(box: FakeBox, clock: StillClock) -> 
         await press(pilot, "enter")
         foot = " ".join(" ".join(transcript.lines(pilot.app)).split())
         assert all(each.description in foot for each in bindings_of(StayPage))
+
+
+async def test_words_for_a_screen_that_is_not_drawn_yet_bring_nothing_down(
+    box: FakeBox, clock: StillClock
+) -> None:
+    async with front_desk(box, clock) as pilot:
+        page = pilot.app.screen
+        assert isinstance(page, Page)
+        await page.query("#answer").remove()
+        page.say("The door is open: the lock confirmed it.", "done")
+        await press(pilot, "3")
+        assert "In house" in shown(pilot)
+
+
+async def test_a_press_without_a_key_is_not_laid_at_the_locks_door(
+    box: FakeBox, clock: StillClock
+) -> None:
+    box.answers["openDoor"] |= {"id": "", "outcome": "REFUSED", "refusal": "no_key"}
+    async with front_desk(box, clock) as pilot:
+        await press(pilot, "enter", "x")
+        await answered(pilot, "No key is live for this stay: cut one first (k).")
