@@ -106,6 +106,7 @@ class WholeHouse:
     journal: Journal
     folder: Path
     nursery: Nursery
+    hub: InProcessHub
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     async def done(self, command: Command, who: Who = CLERK) -> dict[str, Any]:
@@ -359,6 +360,7 @@ async def open_whole_house(
                     journal=journal,
                     folder=folder,
                     nursery=outside,
+                    hub=hub,
                 )
     finally:
         await outside.close()
