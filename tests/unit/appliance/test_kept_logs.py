@@ -76,7 +76,8 @@ def test_a_log_of_this_release_is_kept() -> None:
 
 def test_every_kind_of_this_release_is_in_its_kept_log() -> None:
     kinds = json.loads((ROOT / f"tests/data/log-{our_version()}/kinds.json").read_text())
-    assert sorted(kinds) == sorted(event_of), "run `scripts/keep-log --again` before the release"
+    ours = [kind for kind, form in event_of.items() if form.__module__.startswith("appliance.")]
+    assert sorted(kinds) == sorted(ours), "run `scripts/keep-log --again` before the release"
 
 
 def test_the_chain_of_a_kept_log_is_whole(kept: Kept) -> None:
