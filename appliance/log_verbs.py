@@ -40,7 +40,7 @@ def rows_of(path: Path) -> Iterator[tuple[Any, ...]]:
         db.close()
 
 
-@click.group()
+@click.group(epilog="Example: nightporter log verify")
 def log() -> None:
     """Verify, export and read the log."""
 

@@ -374,7 +374,7 @@ async def run(settings: Settings) -> int:
     return 1 if died else 0
 
 
-@click.command()
+@click.command(epilog="Example: nightporter appliance --data ~/riverside")
 @data_option
 def appliance(data: Path | None) -> None:
     """Run the appliance role alone; `nightporter up` runs all of them."""

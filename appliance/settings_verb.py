@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(epilog="Example: nightporter settings > all-settings.toml")
 @click.option(
     "--config",
     "files",

@@ -44,7 +44,7 @@ async def run(
     return running
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, epilog="Example: nightporter sync status")
 @click.option(
     "--config",
     "files",
@@ -69,7 +69,7 @@ def sync(context: click.Context, files: tuple[Path, ...]) -> None:
         sys.exit(asyncio.run(_serve(settings, told)))
 
 
-@sync.command()
+@sync.command(epilog="Example: nightporter sync status")
 @click.pass_obj
 def status(settings: Settings) -> None:
     """Show each counterparty, what waits, and what waits for a person."""
@@ -82,7 +82,7 @@ def status(settings: Settings) -> None:
         click.echo(f"{said['unknown_payments']} payments whose outcome is not known yet")
 
 
-@sync.command()
+@sync.command(epilog="Example: nightporter sync explain eff_7k2")
 @click.argument("name", metavar="ID")
 @click.pass_obj
 def explain(settings: Settings, name: str) -> None:
@@ -90,7 +90,7 @@ def explain(settings: Settings, name: str) -> None:
     _say_lines(settings, ["explain", name])
 
 
-@sync.command()
+@sync.command(epilog="Example: nightporter sync retry eff_7k2")
 @click.argument("name", metavar="ID")
 @click.pass_obj
 def retry(settings: Settings, name: str) -> None:
@@ -98,7 +98,7 @@ def retry(settings: Settings, name: str) -> None:
     _say_lines(settings, ["retry", name])
 
 
-@sync.command()
+@sync.command(epilog="Example: nightporter sync done eff_7k2")
 @click.argument("name", metavar="ID")
 @click.pass_obj
 def done(settings: Settings, name: str) -> None:

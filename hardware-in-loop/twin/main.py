@@ -52,7 +52,7 @@ class Work:
     seed: int = 0
 
 
-@click.group()
+@click.group(epilog="Example: nightporter twin line cut --at http://127.0.0.1:8700")
 def twin() -> None:
     """A simulated property: locks, thermostats, sensors, clouds and the line."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
@@ -85,7 +85,10 @@ _READY = click.option(
 )
 
 
-@twin.command()
+@twin.command(
+    epilog="Example: nightporter twin up --sheet ~/riverside/device-sheet.json"
+    " --journal journal.jsonl --clouds"
+)
 @_SHEET
 @_JOURNAL
 @_STATE
@@ -124,7 +127,10 @@ def up(  # noqa: PLR0913 - one parameter per option, as click wants it
     _run(work)
 
 
-@twin.command()
+@twin.command(
+    epilog="Example: nightporter twin lock lock-204 --sheet ~/riverside/device-sheet.json"
+    " --journal journal.jsonl"
+)
 @_SHEET
 @_JOURNAL
 @_STATE

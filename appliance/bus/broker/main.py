@@ -36,7 +36,10 @@ class Work:
     ready_file: Path | None = None
 
 
-@click.command()
+@click.command(
+    epilog="Example: nightporter bus --credentials ~/riverside/bus-credentials.json"
+    " --listen 127.0.0.1:1883"
+)
 @click.option(
     "--credentials",
     type=click.Path(path_type=Path, dir_okay=False),

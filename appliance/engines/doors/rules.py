@@ -107,7 +107,7 @@ def open_door(scene: DoorScene, command: OpenDoor, context: Context) -> Decision
     door = scene.door
     if not command.door_id:
         # Asked to open whatever the holder's key fits: there is none.
-        return Refusal.NO_KEY
+        return Refusal.NO_KEY if _may_press(command, context.who) else Refusal.NOT_YOURS
     if door is None:
         return Refusal.UNKNOWN_DOOR
     if not _may_press(command, context.who):

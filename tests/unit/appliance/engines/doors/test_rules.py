@@ -322,12 +322,17 @@ def test_a_press_is_committed_with_an_end_six_seconds_away(desk: Desk) -> None:
     assert desk.rows("SELECT outcome, asked_by FROM doors_opening") == [(None, "stay:ana")]
 
 
+def test_whoever_has_no_key_at_all_hears_that_and_not_that_the_door_is_unknown(desk: Desk) -> None:
+    assert desk.refused(replace(press(), door_id=""), ANA) == Refusal.NO_KEY
+
+
 def test_a_guest_presses_only_with_their_own_stay(desk: Desk) -> None:
     desk.done(cut())
     assert desk.refused(press(), BEN) == Refusal.NOT_YOURS
     assert desk.refused(press("maid", kind=HolderKind.STAFF), ANA) == Refusal.NOT_YOURS
     assert desk.refused(press(), MAID) == Refusal.NOT_YOURS
     assert desk.refused(press(number=9), ANA) == Refusal.UNKNOWN_DOOR
+    assert desk.refused(replace(press(), door_id=""), BEN) == Refusal.NOT_YOURS
     assert desk.done(press(), CLERK)
 
 
