@@ -50,7 +50,9 @@ def table(online: Run, dark: Run) -> str:
     lines = [f"{'step':<52} {'online':>8} {'dark':>8}"]
     for one, other in zip_longest(online.steps, dark.steps):
         name = (other or one).name
-        lines.append(f"{name:<52} {_seconds(one):>8} {_seconds(other):>8}")
+        # What only one telling has is not timed in the other's column.
+        alike = one is None or one.name == name
+        lines.append(f"{name:<52} {_seconds(one if alike else None):>8} {_seconds(other):>8}")
     lines.append(
         f"{'the desk alone':<52} {desk_seconds(online):>7.2f}s {desk_seconds(dark):>7.2f}s"
     )

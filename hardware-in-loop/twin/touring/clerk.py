@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from appliance.kernel.clock import Clock, sleep
 from kiosk import transcript
 
@@ -48,6 +50,7 @@ class Clerk:
 
     async def step(self, name: str, act: Callable[[], Awaitable[str]]) -> None:
         """A step of the desk: `act` presses keys and says which words end it."""
+        _say(name)
         started = self.clock.monotonic()
         words = await act()
         await self.until(words)
@@ -56,6 +59,7 @@ class Clerk:
 
     async def aside(self, name: str, act: Callable[[], Awaitable[None]]) -> None:
         """Something of the world around the desk; it takes its time and has no screen."""
+        _say(name)
         started = self.clock.monotonic()
         await act()
         self.steps.append(Step(name, self.clock.monotonic() - started, at_desk=False))
@@ -93,6 +97,11 @@ class Clerk:
             await sleep(self.clock, 0.15)
             await self.pilot.pause(0)
         return before
+
+
+def _say(name: str) -> None:
+    # A sign of life: healing takes a minute when the payment service was asked in vain before.
+    click.echo(f"    {name}", err=True)
 
 
 _KEY_OF: Final = {" ": "space", ".": "full_stop", "-": "minus", "'": "apostrophe"}
