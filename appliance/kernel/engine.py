@@ -158,10 +158,12 @@ class Reaction:
     """Another engine's fact makes this engine act afterwards, by a durable cursor.
 
     `react` is pure; command ids derive from the fact's position, so a repeat asks nothing new.
+    `worth` looks into the engine's own tables whether a command is worth asking at all.
     """
 
     name: str
     on: Mapping[type[Event], Callable[[Any, Recorded], Sequence[Command]]]
+    worth: Callable[[Connection, Any], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,16 @@ from appliance.kernel.ask import Asker
 from appliance.kernel.clock import sleep
 from appliance.kernel.deciding import Asking, disk_refused
 from appliance.kernel.engine import Connection, Engine, Projection, Reaction, Recorded
-from appliance.kernel.messages import Admission, Event, KernelRefusal, Refused, Role, Surface, Who
+from appliance.kernel.messages import (
+    Admission,
+    Command,
+    Event,
+    KernelRefusal,
+    Refused,
+    Role,
+    Surface,
+    Who,
+)
 from appliance.kernel.reader import Reader
 from appliance.kernel.tasks import Nursery
 
@@ -299,7 +308,7 @@ def reaction_step(engine: str, reaction: Reaction, asker: Asker) -> Step:
         react = reaction.on.get(type(fact.event))
         if react is None:
             return
-        for number, command in enumerate(react(fact.event, fact)):
+        for number, command in await _worth_asking(list(enumerate(react(fact.event, fact)))):
             answer = await asker.ask(
                 Asking(
                     command=command,
@@ -316,6 +325,14 @@ def reaction_step(engine: str, reaction: Reaction, asker: Asker) -> Step:
                 raise NotNowError(f"{command.name} was answered {answer.code}")
             if answer.code in _NOT_ANSWERED:
                 raise PoisonedError(fact.position, f"{command.name} was answered {answer.code}")
+
+    async def _worth_asking(commands: list[tuple[int, Command]]) -> list[tuple[int, Command]]:
+        worth = reaction.worth
+        if worth is None or not commands:
+            return commands
+        found: list[tuple[int, Command]] = []
+        await asker.apply(lambda db: found.extend(each for each in commands if worth(db, each[1])))
+        return found
 
     return step
 

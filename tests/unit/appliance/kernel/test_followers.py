@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from appliance.kernel.followers import FRESH_MAX, PASSED_MAX, STEP_MAX, keep_cur
 from appliance.kernel.messages import Admission, Done
 from appliance.kernel.telemetry import build_metrics
 from support.kernel_house import House, open_house
-from support.toy import Ring, Shelve
+from support.toy import TOY, Ring, Shelve
 
 
 async def _shelve(house: House, *whats: str) -> None:
@@ -252,3 +253,17 @@ async def test_a_follower_that_falls_behind_what_is_kept_in_memory_reads_the_res
         await house.followers.caught_up()
         total = FRESH_MAX + 100
         assert await house.reader.rows("SELECT count(*) FROM toy_seen") == [(total,)]
+
+
+async def test_a_reaction_asks_nothing_that_its_own_tables_say_is_not_worth_it(
+    tmp_path: Path,
+) -> None:
+    [bell] = TOY.reactions
+    picky = replace(bell, worth=lambda _db, command: command.bell != "slow-slow0")
+    async with open_house(tmp_path, [replace(TOY, reactions=[picky])]) as house:
+        await _shelve(house, "slow", "slow")
+        await house.followers.caught_up()
+        rung = "SELECT stream FROM event WHERE kind LIKE '%rung%'"
+        assert await house.reader.rows(rung) == [("toy/slow-slow1",)]
+        answered = "SELECT count(*) FROM answered WHERE actor = 'engine:toy'"
+        assert await house.reader.rows(answered) == [(1,)]

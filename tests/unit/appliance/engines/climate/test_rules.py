@@ -113,3 +113,11 @@ def test_an_empty_room_is_kept_cool_and_an_arrival_finds_it_warm(desk: Desk) -> 
     assert (empty.eco, warm.eco, left.eco, entered.eco) == (True, False, True, False)
     desk.done(empty, BOX)
     desk.done(warm, BOX)
+
+
+def test_an_empty_room_without_a_thermostat_is_asked_for_nothing(desk: Desk) -> None:
+    worth = ECO.worth
+    assert worth is not None
+    assert worth(desk.db, WARM)
+    assert not worth(desk.db, replace(WARM, room_id="room-205"))
+    assert not worth(desk.db, replace(WARM, room_id="room-9"))
