@@ -233,6 +233,8 @@ async def _watch(box: Box) -> None:
     vitals = Vitals(
         log=box.asker,
         faults=box.asker.deciding.faults,
+        unstored=lambda: box.asker.deciding.unstored,
+        deaf=box.asker.listener_faults,
         bus=box.bus,
         followers=box.followers,
         data_dir=box.settings.data_dir,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -60,6 +60,8 @@ class Vitals:
 
     log: LogSays
     faults: Mapping[str, Fault]  # of engines whose rules raised, kept by the log's writer
+    unstored: Callable[[], Fault | None]  # since when the disk refuses; None while it takes all
+    deaf: Mapping[str, int]  # listeners that raised when told of new facts, how often
     bus: BusSays
     followers: FollowersSay
     data_dir: Path
@@ -82,13 +84,14 @@ class Vitals:
         self.last_fact_ms = facts[-1].at_wall_ms
 
     def of_log(self, reading: Reading) -> Vital:
-        """Facts on disk, the age of the last, and who waits."""
+        """Facts on disk, the age of the last, who waits, and what the disk or a listener refused."""
         waiting = sum(self.log.waiting().values())
         last = (
             "none yet"
             if self.last_fact_ms is None
             else f"the last {_ago(reading, self.last_fact_ms)}"
         )
+        state, trouble = self._trouble_of_log(reading)
         return Vital(
             name="log",
             last_confirmed_wall_ms=self.since_ms
@@ -96,9 +99,26 @@ class Vitals:
             else self.last_fact_ms,
             queue_depth=waiting,
             oldest_ms=None,
-            state=VitalState.OK,
-            sentence=f"log: {self.log.head()} facts on disk, {last}; {waiting} commands waiting",
+            state=state,
+            sentence=f"log: {self.log.head()} facts on disk, {last};"
+            f" {waiting} commands waiting{trouble}",
         )
+
+    def _trouble_of_log(self, reading: Reading) -> tuple[VitalState, str]:
+        refuses = self.unstored()
+        if refuses is not None:
+            return VitalState.DOWN, (
+                f"; NOTHING IS STORED for {span_words(max(0, reading.wall_ms - refuses.at_wall_ms))}"
+                f" ({refuses.sentence}, {refuses.count} times): look at the disk of"
+                f" {self.data_dir}, what is asked now must be asked again"
+            )
+        if self.deaf:
+            told = ", ".join(f"{name} {times} times" for name, times in sorted(self.deaf.items()))
+            return VitalState.LATE, (
+                f"; all is stored, but raised when told of it: {told}: screens may be behind until"
+                " a restart"
+            )
+        return VitalState.OK, ""
 
     def of_bus(self, reading: Reading) -> Vital:
         """The connection to the broker."""

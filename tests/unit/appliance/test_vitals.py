@@ -25,6 +25,8 @@ class Parts:
     """Fakes of every port that vitals ask."""
 
     faults: dict[str, Fault] = field(default_factory=dict)
+    unstored: Fault | None = None
+    deaf: dict[str, int] = field(default_factory=dict)
     queues: dict[Admission, int] = field(default_factory=dict)
     bus: BusStanding = field(
         default_factory=lambda: BusStanding(
@@ -59,6 +61,8 @@ class House:
         self.vitals = Vitals(
             log=self.parts,
             faults=self.parts.faults,
+            unstored=lambda: self.parts.unstored,
+            deaf=self.parts.deaf,
             bus=self.parts,
             followers=self.parts,
             data_dir=folder,
@@ -93,6 +97,25 @@ async def test_the_log_says_how_old_its_last_fact_is_and_who_waits(house: House)
     state, sentence = house.said("log")
     assert state is VitalState.OK
     assert sentence == "log: 64 facts on disk, the last 3 min ago; 3 commands waiting"
+
+
+async def test_a_disk_that_refuses_is_said_with_its_age_until_it_takes_facts_again(
+    house: House,
+) -> None:
+    house.parts.unstored = Fault("kernel", "FullError", FRIDAY_18_MS, count=3)
+    await house.clock.advance(180)
+    state, sentence = house.said("log")
+    assert state is VitalState.DOWN
+    assert "NOTHING IS STORED for 3 min (FullError, 3 times)" in sentence
+    house.parts.unstored = None
+    assert house.said("log")[0] is VitalState.OK
+
+
+def test_who_could_not_bear_to_hear_of_new_facts_is_named(house: House) -> None:
+    house.parts.deaf["Directory.notice"] = 2
+    state, sentence = house.said("log")
+    assert state is VitalState.LATE
+    assert "raised when told of it: Directory.notice 2 times" in sentence
 
 
 def test_the_bus_is_late_after_three_missed_keepalives_and_down_after_a_minute(
