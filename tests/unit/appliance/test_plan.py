@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.plan import check, listens, roles_of, running, verb
+from appliance.plan import check, listens, own_bus_socket, roles_of, running, verb
 from appliance.up import planned
 from appliance.where import EXIT_CONFIG
 from support.own_property import bare_settings
@@ -144,3 +144,17 @@ def test_a_socket_file_that_a_killed_process_left_is_nobody_listening(tmp_path: 
         assert listens(path)
     assert path.exists()
     assert not listens(path)
+
+
+def test_the_appliance_meets_an_embedded_broker_on_a_socket_of_this_box(tmp_path: Path) -> None:
+    settings = bare_settings(tmp_path)
+    own = own_bus_socket(settings)
+    assert own == settings.run_dir / "bus.sock"
+    bus = roles_of(settings)[0]
+    assert bus.command[bus.command.index("--unix") + 1] == str(own)
+
+
+def test_where_the_path_is_too_long_for_a_socket_both_meet_over_tcp(tmp_path: Path) -> None:
+    settings = bare_settings(tmp_path / ("far" * 30))
+    assert own_bus_socket(settings) is None
+    assert "--unix" not in roles_of(settings)[0].command

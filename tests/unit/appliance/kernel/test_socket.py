@@ -11,6 +11,7 @@ import pytest
 
 from appliance.kernel import socket as kernel_socket
 from appliance.kernel.log import verify_file
+from appliance.kernel.messages import Done
 from appliance.kernel.socket import REQUEST_BYTES_MAX
 from support.kernel_house import open_house, open_line
 from support.toy import Shelve
@@ -145,3 +146,15 @@ async def test_people_who_are_forgotten_and_kinds_nobody_knows_do_not_stop_the_f
         assert again[1]["kind"] == "later.v9"
         assert again[2]["body"] is None
         assert again[3] == facts[3]
+
+
+async def test_one_page_tells_of_facts_that_came_shortly_after_one_another(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house, open_line(house) as line:
+        page = asyncio.ensure_future(line.request(feed={"after": 0, "wait_s": 20.0}))
+        await house.desk.clock.advance(1.0)
+        for shelf in ("a", "b", "c"):
+            assert isinstance(await house.ask(Shelve(shelf=shelf, owner="x")), Done)
+        for _ in range(20):
+            await house.desk.clock.advance(0.1)
+        facts = (await page)["feed"]["facts"]
+        assert [fact["position"] for fact in facts] == [1, 2, 3]
