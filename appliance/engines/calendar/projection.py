@@ -207,19 +207,20 @@ async def availability(reader: Reader, start: date, end: date) -> list[Availabil
         "  WHERE r.room_type_id = t.room_type_id AND r.out_of_order = 0)"
         " FROM calendar_room_type t ORDER BY 1"
     )
-    counts = {
-        (room_type, night): (held, unconfirmed)
-        for room_type, night, held, unconfirmed in await reader.rows(
-            "SELECT room_type_id, night, count(*), sum(1 - confirmed) FROM calendar_hold"
-            " WHERE night >= ? AND night < ? GROUP BY room_type_id, night",
-            (start.isoformat(), end.isoformat()),
-        )
-    }
     days = [start + timedelta(days=number) for number in range(max(0, (end - start).days))]
     found = []
     for room_type, allotment, capacity in types:
+        # A question for each type: two years of many types are more rows than one answer holds.
+        counts = {
+            night: (held, unconfirmed)
+            for night, held, unconfirmed in await reader.rows(
+                "SELECT night, count(*), sum(1 - confirmed) FROM calendar_hold"
+                " WHERE room_type_id = ? AND night >= ? AND night < ? GROUP BY night",
+                (room_type, start.isoformat(), end.isoformat()),
+            )
+        }
         for day in days:
-            held, unconfirmed = counts.get((room_type, day.isoformat()), (0, 0))
+            held, unconfirmed = counts.get(day.isoformat(), (0, 0))
             found.append(
                 Availability(
                     room_type_id=room_type,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LOG_ROWS_MAX: Final = 500
 # Presses of a bad day with every lock away; the hand-over shows them all.
 OPEN_ROWS_MAX: Final = 500
+# 500: a housekeeper's master key is cut anew every shift, for a year and more.
+KEYS_MAX: Final = 500
 
 _KEY: Final = (
     "SELECT k.key_id, k.door_id, d.number, d.device_id, k.generation, k.valid_from_s,"
@@ -97,9 +99,10 @@ class AccessView:
 
 
 async def keys_of(reader: Reader, kind: HolderKind, holder_id: str) -> list[KeyView]:
-    """Every key a holder ever had, newest first."""
-    where = " WHERE k.holder_kind = ? AND k.holder_id = ? ORDER BY k.rowid DESC"
-    return [_key(row) for row in await reader.rows(_KEY + where, (kind.value, holder_id))]
+    """The keys a holder had, the newest `KEYS_MAX` of them, newest first."""
+    where = " WHERE k.holder_kind = ? AND k.holder_id = ? ORDER BY k.rowid DESC LIMIT ?"
+    rows = await reader.rows(_KEY + where, (kind.value, holder_id, KEYS_MAX))
+    return [_key(row) for row in rows]
 
 
 async def key_by_id(reader: Reader, key_id: str) -> KeyView | None:

@@ -267,6 +267,10 @@ class UnknownRow:
     since_ms: int
 
 
+# 500: more than any shift hands over; the next ones follow as these are explained.
+UNKNOWNS_MAX = 500
+
+
 async def staff(reader: Reader, vault: Vault, *, active_only: bool = True) -> list[StaffRow]:
     """The staff by name."""
     rows = await reader.rows(
@@ -320,6 +324,7 @@ async def open_shift(reader: Reader, terminal: str) -> tuple[str, str] | None:
 async def unknowns(reader: Reader) -> list[UnknownRow]:
     """What a hand-over has to read out, oldest first."""
     rows = await reader.rows(
-        "SELECT id, kind, since_ms FROM identity_unknown ORDER BY since_ms, id"
+        "SELECT id, kind, since_ms FROM identity_unknown ORDER BY since_ms, id LIMIT ?",
+        (UNKNOWNS_MAX,),
     )
     return [UnknownRow(id=row[0], kind=row[1], since_ms=row[2]) for row in rows]

@@ -343,11 +343,16 @@ async def intents_of(reader: Reader, stay_id: str) -> list[IntentRow]:
     return [_intent(row) for row in rows]
 
 
+# 500: more than any shift hands over; the next ones follow as these are explained.
+PENDING_MAX = 500
+
+
 async def pending_intents(reader: Reader) -> list[IntentRow]:
     """Every deposit whose end is not known, oldest first: for the hand-over."""
     rows = await reader.rows(
         f"SELECT {_INTENT} FROM payments_intent WHERE state IN ({_MARKS})"  # noqa: S608
-        " ORDER BY asked_at_ms, intent_id"
+        " ORDER BY asked_at_ms, intent_id LIMIT ?",
+        (PENDING_MAX,),
     )
     return [_intent(row) for row in rows]
 

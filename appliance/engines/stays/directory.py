@@ -86,16 +86,21 @@ class Directory:
     async def load(self) -> None:
         """Read who is confirmed or in house; open the names of those the desk may meet."""
         self._today = await queries.business_date(self._reader)
-        rows = await self._reader.rows(
-            "SELECT stay_id, state, arrival FROM stays_stay WHERE state IN ('confirmed', 'in_house')"
-        )
-        guests = await _guests_of(self._reader, [row[0] for row in rows])
-        for stay_id, state, arrival in rows:
-            self._entries[stay_id] = _Entry(
-                state=StayState(state),
-                arrival=date.fromisoformat(arrival),
-                sealed=tuple(guests[stay_id]),
-            )
+        last = ""
+        # A large house has more bookings ahead than one answer holds.
+        while rows := await self._reader.rows(
+            "SELECT stay_id, state, arrival FROM stays_stay WHERE stay_id > ?"
+            " AND state IN ('confirmed', 'in_house') ORDER BY stay_id LIMIT ?",
+            (last, _PAGE),
+        ):
+            guests = await queries.guests(self._reader, [row[0] for row in rows])
+            for stay_id, state, arrival in rows:
+                self._entries[stay_id] = _Entry(
+                    state=StayState(state),
+                    arrival=date.fromisoformat(arrival),
+                    sealed=tuple(guests[stay_id]),
+                )
+            last = rows[-1][0]
         self._open_all()
 
     def notice(self, facts: Sequence[Recorded]) -> None:
@@ -240,14 +245,5 @@ def _words(text: str) -> list[str]:
     return [word for part in apart.split() if (word := normalise_name(part))]
 
 
-# SQLite takes 32,766 parameters; a page of ids keeps the statement short.
+# Stays read at once: small enough that other questions get their turn between two pages.
 _PAGE = 500
-
-
-async def _guests_of(
-    reader: Reader, stay_ids: Sequence[str]
-) -> dict[str, list[queries.SealedText]]:
-    found: dict[str, list[queries.SealedText]] = {}
-    for start in range(0, len(stay_ids), _PAGE):
-        found |= await queries.guests(reader, stay_ids[start : start + _PAGE])
-    return found

@@ -13,6 +13,13 @@ from appliance.engines.stays.messages import Fee, Night, StayState
 from appliance.kernel.reader import Reader
 from appliance.kernel.sealed import Sealed
 
+# 500: what a person works through in a day; the next ones follow as these are settled.
+CONFLICTS_MAX = 500
+# 2,000: every room of a very large house arriving on the days that are overdue, and today.
+ARRIVALS_MAX = 2_000
+# 100 stays a question: a group's booking names dozens of guests, SQLite takes 32,766 parameters.
+GUESTS_PAGE = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedText:
@@ -145,11 +152,14 @@ async def business_date(reader: Reader) -> date | None:
 
 
 async def arrivals(reader: Reader, on: date) -> list[StayLine]:
-    """Who is still expected by that date (also of days before: arrivals survive midnight)."""
+    """Who is still expected by that date (also of days before: arrivals survive midnight).
+
+    The first `ARRIVALS_MAX` of them by date.
+    """
     return await _lines(
         reader,
-        "WHERE s.state = 'confirmed' AND s.arrival <= ? ORDER BY s.arrival, s.stay_id",
-        (on.isoformat(),),
+        "WHERE s.state = 'confirmed' AND s.arrival <= ? ORDER BY s.arrival, s.stay_id LIMIT ?",
+        (on.isoformat(), ARRIVALS_MAX),
     )
 
 
@@ -206,16 +216,17 @@ async def in_room(reader: Reader, number: str) -> StayLine | None:
 async def guests(reader: Reader, stay_ids: Sequence[str]) -> dict[str, list[SealedText]]:
     """The sealed guests of each stay, the one who booked first; each opens to `Guest` JSON."""
     found: dict[str, list[SealedText]] = {stay_id: [] for stay_id in stay_ids}
-    if not stay_ids:
-        return found
-    marks = ", ".join("?" * len(stay_ids))
-    rows = await reader.rows(
-        "SELECT stay_id, subject, box, place FROM stays_guest"  # noqa: S608 - only marks
-        f" WHERE stay_id IN ({marks}) ORDER BY stay_id, number",
-        stay_ids,
-    )
-    for stay_id, subject, box, place in rows:
-        found[stay_id].append(_sealed(subject, box, place))
+    named = list(found)
+    for start in range(0, len(named), GUESTS_PAGE):
+        page = named[start : start + GUESTS_PAGE]
+        marks = ", ".join("?" * len(page))
+        rows = await reader.rows(
+            "SELECT stay_id, subject, box, place FROM stays_guest"  # noqa: S608 - only marks
+            f" WHERE stay_id IN ({marks}) ORDER BY stay_id, number",
+            page,
+        )
+        for stay_id, subject, box, place in rows:
+            found[stay_id].append(_sealed(subject, box, place))
     return found
 
 
@@ -278,13 +289,17 @@ async def quote(
 async def conflicts(
     reader: Reader, *, stay_id: str | None = None, only_open: bool = True
 ) -> list[ConflictLine]:
-    """The conflict inbox: sold at risk and overbooked first, then the oldest."""
+    """The conflict inbox: open ones before others, at risk and overbooked first, then the oldest.
+
+    The first `CONFLICTS_MAX` of them; of the closed ones the latest.
+    """
     rows = await reader.rows(
         "SELECT conflict_id, stay_id, what, box_says, upstream_says, upstream_version,"
         " raised_at_ms, settled_at_ms, settled_by, took_upstream FROM stays_conflict"
         " WHERE (?1 IS NULL OR stay_id = ?1) AND (?2 = 0 OR settled_at_ms IS NULL)"
-        " ORDER BY what NOT IN ('at_risk', 'overbooked'), raised_at_ms, conflict_id",
-        (stay_id, only_open),
+        " ORDER BY settled_at_ms IS NOT NULL, settled_at_ms DESC,"
+        " what NOT IN ('at_risk', 'overbooked'), raised_at_ms, conflict_id LIMIT ?3",
+        (stay_id, only_open, CONFLICTS_MAX),
     )
     names = [each.name for each in fields(ConflictLine)]
     found = []

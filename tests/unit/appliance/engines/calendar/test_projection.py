@@ -49,3 +49,20 @@ async def test_an_overbooked_night_is_below_zero_and_not_sellable(
     async with open_reader(tmp_path / "log.db") as reader:
         [first, *_] = await projection.availability(reader, day(0), day(1))
     assert (first.free, first.sellable) == (-1, 0)
+
+
+async def test_two_years_of_many_types_are_answered_whole(hotel: Hotel, tmp_path: Path) -> None:
+    hotel.db.execute(
+        "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 729),"
+        " t(k) AS (VALUES (0) UNION ALL SELECT k + 1 FROM t WHERE k < 14)"
+        " INSERT INTO calendar_hold SELECT 'h' || k, date(?, '+' || i || ' days'), 'type-' || k,"
+        " 1, 0 FROM n, t",
+        (day(0).isoformat(),),
+    )
+    hotel.db.execute(
+        "INSERT INTO calendar_room_type SELECT DISTINCT room_type_id, 0 FROM calendar_hold"
+    )
+    async with open_reader(tmp_path / "log.db") as reader:
+        lines = await projection.availability(reader, day(0), day(730))
+    assert len(lines) == 730 * 17
+    assert sum(line.held for line in lines) == 730 * 15

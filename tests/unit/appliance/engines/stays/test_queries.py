@@ -10,6 +10,7 @@ import pytest
 
 from appliance.engines.housekeeping.messages import RoomStatus, SetRoomStatus
 from appliance.engines.stays import queries
+from appliance.engines.stays.directory import Directory
 from appliance.engines.stays.messages import AddNote, CheckIn, CheckOut, Guest, StayState
 from appliance.kernel.reader import Reader, open_reader
 from support.hotel import GUEST, Hotel, day
@@ -125,3 +126,51 @@ async def test_a_quote_prices_every_night_at_the_rate_of_the_type(
         (10_000, "rate:double")
     ] * 2
     assert await queries.quote(reader, "cave", day(0), day(2)) is None
+
+
+def copies(hotel: Hotel, stay_id: str, count: int) -> None:
+    """As many stays more, each as this one is, with its guests and an open conflict."""
+    more = f"SELECT i + 1 FROM n WHERE i < {count}"  # noqa: S608 - a number
+    numbers = f"WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL {more})"
+    for table in ("stays_stay", "stays_guest"):
+        columns = [name for _, name, *_ in hotel.rows(f"PRAGMA table_info({table})")]
+        others = ", ".join(name for name in columns if name != "stay_id")
+        hotel.db.execute(
+            f"{numbers} INSERT INTO {table} (stay_id, {others})"  # noqa: S608 - two names
+            f" SELECT s.stay_id || i, {others.replace(', ', ', s.')} FROM n, {table} s"
+            " WHERE s.stay_id = ?",
+            (stay_id,),
+        )
+    hotel.db.execute(
+        f"{numbers} INSERT INTO stays_conflict"  # noqa: S608 - numbers from above
+        " SELECT 'c' || i, ? || i, 'overbooked', '', '', NULL, i, NULL, NULL, NULL, NULL FROM n",
+        (stay_id,),
+    )
+
+
+async def test_a_house_with_more_bookings_than_one_answer_holds_still_answers(
+    hotel: Hotel, reader: Reader
+) -> None:
+    stay_id = hotel.learned("up-1")
+    copies(hotel, stay_id, 10_001)
+    directory = Directory(reader, hotel.vault)
+    await directory.load()
+    assert directory.names(f"{stay_id}10001")[0].guest == GUEST
+    arrivals = await queries.arrivals(reader, day(0))
+    assert len(arrivals) == queries.ARRIVALS_MAX
+    named = await queries.guests(reader, [line.stay_id for line in arrivals])
+    assert all(len(people) == 1 for people in named.values())
+
+
+async def test_the_conflict_inbox_shows_the_oldest_open_ones_first_and_has_an_end(
+    hotel: Hotel, reader: Reader
+) -> None:
+    stay_id = hotel.learned("up-1")
+    copies(hotel, stay_id, 10_001)
+    hotel.db.execute("UPDATE stays_conflict SET settled_at_ms = 1 WHERE conflict_id = 'c1'")
+    open_ones = await queries.conflicts(reader)
+    assert len(open_ones) == queries.CONFLICTS_MAX
+    assert open_ones[0].conflict_id == "c2"
+    assert (await queries.conflicts(reader, only_open=False))[0].conflict_id == "c2"
+    [closed] = await queries.conflicts(reader, stay_id=f"{stay_id}1", only_open=False)
+    assert closed.settled_at_ms == 1
