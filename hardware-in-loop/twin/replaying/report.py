@@ -170,7 +170,11 @@ def _events_told(report: Report) -> Iterator[str]:
     yield f"Departed guests after the next guest came in: {_counts(seen.departed_later)}."
     yield f"Refusals by locks: {_counts(log.lock_refusals)}."
     yield f"Refusals by the box: {_counts(log.refusals)}."
-    yield f"Conflicts: {_counts(log.conflicts)}; {log.conflicts_open} wait for a person at the end."
+    settled = log.conflicts.total() - log.conflicts_cleared - log.conflicts_open
+    yield (
+        f"Conflicts: {_counts(log.conflicts)}. {log.conflicts_cleared} lost their cause and closed"
+        f" by themselves, {settled} a person settled, {log.conflicts_open} wait for one at the end."
+    )
     whole = f"whole ({report.chain[:16]}…)" if report.chain else "NOT WHOLE"
     yield (
         f"Log: {log.facts:,} facts, chain {whole}. {lived.days} virtual days in"
@@ -218,7 +222,11 @@ def as_json(report: Report, name: str) -> dict[str, Any]:
             "lock_refusals": dict(log.lock_refusals),
         },
         "refusals": dict(log.refusals),
-        "conflicts": {"by_kind": dict(log.conflicts), "open": log.conflicts_open},
+        "conflicts": {
+            "by_kind": dict(log.conflicts),
+            "cleared": log.conflicts_cleared,
+            "open": log.conflicts_open,
+        },
         "facts": log.facts,
         "facts_by_kind": dict(log.kinds),
         "chain": report.chain,

@@ -99,6 +99,7 @@ class LogCount:
     kinds: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)  # of all stays, in the read model
     conflicts: Counter[str] = field(default_factory=Counter)
+    conflicts_cleared: int = 0  # that lost their cause
     conflicts_open: int = 0
     refusals: Counter[str] = field(default_factory=Counter)  # answers that were no
     lock_refusals: Counter[str] = field(default_factory=Counter)
@@ -134,14 +135,17 @@ def count_log(path: Path, first: date, ends: Mapping[str, Status]) -> LogCount:
             arrival >= first.isoformat() and END_OF.get(state) is ends.get(upstream_id, "")
             for upstream_id, state, arrival in states
         )
-        conflicts = db.execute("SELECT what, settled_at_ms FROM stays_conflict").fetchall()
+        conflicts = db.execute(
+            "SELECT what, settled_at_ms, cleared_because FROM stays_conflict"
+        ).fetchall()
         return LogCount(
             totals=totals,
             facts=sum(facts.kinds.values()),
             kinds=facts.kinds,
             states=Counter(state for _, state, _ in states),
-            conflicts=Counter(what for what, _ in conflicts),
-            conflicts_open=sum(settled is None for _, settled in conflicts),
+            conflicts=Counter(what for what, *_ in conflicts),
+            conflicts_cleared=sum(because is not None for *_, because in conflicts),
+            conflicts_open=sum(settled is None for _, settled, _ in conflicts),
             refusals=Counter(_refusals(db)),
             lock_refusals=facts.lock_refusals,
         )
