@@ -54,7 +54,7 @@ def claim(holder: str, start: date, end: date, resource: str = "room:r101") -> C
 
 
 def test_ten_to_twelve_and_eleven_to_thirteen_exclude_each_other(hotel: Hotel) -> None:
-    """A lock named after the start alone would let both in (a known double-booking defect)."""
+    """Anchors defect 5: a lock named after the start alone would let both in."""
     hotel.done(claim("ada", date(2026, 11, 10), date(2026, 11, 12)), BOX)
     overlapping = claim("ben", date(2026, 11, 11), date(2026, 11, 13))
     assert hotel.refused(overlapping, BOX) == Refusal.ROOM_TAKEN
@@ -77,6 +77,7 @@ def test_claiming_what_one_has_is_no_news(hotel: Hotel) -> None:
 
 
 def test_nobody_lets_go_of_anothers_claim(hotel: Hotel) -> None:
+    """Anchors defect 5: a `finally` that deletes whatever lock is there frees somebody else's."""
     hotel.done(claim("ada", day(0), day(2)), BOX)
     theft = ReleaseResource(resource="room:r101", holder_id="ben", start=day(0))
     assert hotel.refused(theft, BOX) == Refusal.NOT_HELD
