@@ -26,7 +26,7 @@ IN_WORDS = sorted(set(QUOTED.findall(README)))
 
 def _verb(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command at the end of the verbs, and what follows it."""
-    found: click.Command = main if isinstance(main, click.Command) else main()
+    found: click.Command = main
     context = click.Context(found)
     while isinstance(found, click.Group) and words:
         inner = found.get_command(context, words[0])
@@ -64,11 +64,8 @@ def test_every_folder_of_the_tree_is_on_the_map() -> None:
 
 
 def test_every_verb_has_a_help_with_an_example() -> None:
-    group = main if isinstance(main, click.Group) else None
-    assert group is not None
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        said = CliRunner().invoke(group, [name, "--help"])
+    for name in main.list_commands(click.Context(main)):
+        said = CliRunner().invoke(main, [name, "--help"])
         assert said.exit_code == 0
         assert f"nightporter {name}" in said.output.partition("Example")[2], name
 
