@@ -274,6 +274,9 @@ class Deciding:
             return Decided(answer=_kernel_no(KernelRefusal.MALFORMED))
         if len(body) > COMMAND_BYTES_MAX or len(asking.command_id) > COMMAND_ID_CHARS_MAX:
             return Decided(answer=_kernel_no(KernelRefusal.TOO_LARGE))
+        if not asking.command_id.strip():
+            # An empty id would make every such act a repeat of the first.
+            return Decided(answer=_kernel_no(KernelRefusal.MALFORMED))
         digest = self._vault.keyed_hash(asking.command.name.encode() + b"\0" + body, "answered")
         # Before deciding, not after: a key that expired since must not turn yes into no.
         first = self._first_answer(asking, digest)

@@ -106,7 +106,7 @@ class KernelRefusal(StrEnum):
     BROKEN = "broken"  # a rule, projection or reaction raised: nothing was written
     NOT_STORED = "not_stored"  # the disk refused: nothing was written
     UNKNOWN_COMMAND = "unknown_command"
-    MALFORMED = "malformed"  # text that is not Unicode: it cannot be written down
+    MALFORMED = "malformed"  # text that is not Unicode, or an id that names nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

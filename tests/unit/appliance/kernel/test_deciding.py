@@ -72,6 +72,15 @@ def test_the_same_id_with_another_body_is_refused_and_reveals_nothing(desk: Desk
     assert answer == expected
 
 
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_id_that_names_nothing_is_no_id(desk: Desk, empty: str) -> None:
+    asking = Asking(command=Shelve(shelf="a", owner="ida"), command_id=empty, who=CLERK)
+    [decided] = desk.deciding.carry_out([asking])
+    expected = Refused(engine="kernel", code=KernelRefusal.MALFORMED, detail={})
+    assert decided.answer == expected
+    assert not desk.rows("SELECT 1 FROM answered")
+
+
 def test_ids_belong_to_their_asker(desk: Desk) -> None:
     other = replace(CLERK, actor="staff:other")
     first = desk.done(Shelve(shelf="a", owner="ida"), command_id="one")
