@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
@@ -127,6 +128,8 @@ def main() -> None:
 
     `nightporter demo` shows a property at work; `nightporter init` and `nightporter up` run yours.
     """
+    # What SQLite and the log files make beside ours is nobody else's to read either.
+    os.umask(0o077)
 
 
 if __name__ == "__main__":
