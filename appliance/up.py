@@ -21,8 +21,8 @@ from appliance.where import EXIT_CONFIG, data_option, environment, say_and_stop,
 # 10 s: a role that keeps dying is tried often enough to be back soon after its cause is gone.
 BACK_OFF_S_MAX = 10.0
 BACK_OFF_S_FIRST = 0.2
-# After a minute of life a death is a new story.
-SETTLED_S = 60.0
+# A role that served for five seconds did not die of its start: it comes back at once.
+SETTLED_S = 5.0
 # 10 s: the appliance finishes its batch and the broker its writes in well under one.
 STOP_S_MAX = 10.0
 # 30 s: a start takes one or two; longer is a read model that is being built again.

@@ -33,6 +33,10 @@ TAKE_DEPOSIT: Final = (
     "mutation($id:String!,$stay:ID!,$minor:Minor!)"
     "{takeDeposit(id:$id,stayId:$stay,amountMinor:$minor){done engine code sentence result}}"
 )
+SET_ROOM_STATUS: Final = (
+    "mutation($id:String!,$room:ID!,$status:RoomStatus!)"
+    "{setRoomStatus(id:$id,roomId:$room,status:$status){done engine code sentence}}"
+)
 IN_HOUSE: Final = "{inHouse{id code roomId roomNumber state guests{given family}}}"
 ARRIVALS: Final = (
     "{arrivals{id code roomTypeId roomId state arrival departure guests{given family}}}"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from appliance.kernel.clock import sleep
 from twin.caller import (
     ADD_NOTE,
     CHECK_IN,
@@ -17,6 +18,7 @@ from twin.caller import (
     CUT_KEY,
     OPEN_DOOR,
     SELL_WALK_IN,
+    SET_ROOM_STATUS,
     TAKE_DEPOSIT,
     Caller,
 )
@@ -24,6 +26,7 @@ from twin.feed import Feed
 from twin.stage import STAFF, Stage
 
 # What may come of a press that a kill went through.
+FULL_S: Final = 0.2
 OUTCOMES: Final = frozenset({"DONE", "REFUSED", "NOT_SENT", "UNKNOWN"})
 
 
@@ -53,6 +56,7 @@ class Story:
             await self._signed_in(desk)
             sold = await self._act(desk, number, "sell", SELL_WALK_IN, **self._party(number))
             if not sold["done"]:
+                await sleep(self._stage.clock, FULL_S)  # sold out for a moment: do not spin
                 return
             stay = sold["result"]["stay_id"]
             room = sold["result"].get("room_id")
@@ -65,6 +69,8 @@ class Story:
             for press in range(2):
                 await self._press(desk, f"{self._name}-{number}-door{press}", stay)
             await self._act(desk, number, "out", CHECK_OUT, stay=stay)
+            for status in ("CLEAN", "INSPECTED"):
+                await self._act(desk, number, status, SET_ROOM_STATUS, room=room, status=status)
             self._told.guests += 1
 
     async def _signed_in(self, desk: Caller) -> None:

@@ -18,7 +18,7 @@ from kiosk.app import Kiosk
 from kiosk.client import Client
 from kiosk.clock import TerminalClock
 from kiosk.journal import Journal
-from twin.caller import Caller
+from twin.caller import SET_ROOM_STATUS, Caller
 from twin.demo import business_date, learn
 from twin.feed import Feed
 from twin.stage import STAFF, Scenery, Stage
@@ -30,10 +30,6 @@ DEPOSIT_MINOR: Final = 5_000
 SETTLED_S_MAX: Final = 90.0
 # A lock that lost the bus tries again every few seconds at most; a busy machine needs longer.
 LOCKS_BACK_S_MAX: Final = 30.0
-SET_ROOM_STATUS: Final = (
-    "mutation($id:String!,$room:ID!,$status:RoomStatus!)"
-    "{setRoomStatus(id:$id,roomId:$room,status:$status){done sentence}}"
-)
 REVEAL_PIN: Final = "mutation($stay:ID!,$key:ID!){revealPin(stayId:$stay,keyId:$key)}"
 PLAYERS: Final = (
     # family, given, room type, arrives in days, nights
