@@ -266,17 +266,9 @@ class Deciding:
             return Decided(answer=self._broken(raised, now))
 
     def _answer_one(self, asking: Asking, now: Reading) -> Decided:
-        try:
-            body = codec.encode(asking.command)
-            asking.command_id.encode()
-        except UnicodeEncodeError:
-            # A lone surrogate is no letter: nobody's engine is broken by it.
-            return Decided(answer=_kernel_no(KernelRefusal.MALFORMED))
-        if len(body) > COMMAND_BYTES_MAX or len(asking.command_id) > COMMAND_ID_CHARS_MAX:
-            return Decided(answer=_kernel_no(KernelRefusal.TOO_LARGE))
-        if not asking.command_id.strip():
-            # An empty id would make every such act a repeat of the first.
-            return Decided(answer=_kernel_no(KernelRefusal.MALFORMED))
+        body, unfit = _body_of(asking)
+        if unfit is not None:
+            return Decided(answer=_kernel_no(unfit))
         digest = self._vault.keyed_hash(asking.command.name.encode() + b"\0" + body, "answered")
         # Before deciding, not after: a key that expired since must not turn yes into no.
         first = self._first_answer(asking, digest)
@@ -477,6 +469,20 @@ class Deciding:
         else:
             fault.sentence, fault.at_wall_ms = sentence, now.wall_ms
             fault.count += 1
+
+
+def _body_of(asking: Asking) -> tuple[bytes, KernelRefusal | None]:
+    """The command as it is hashed, and why it cannot be looked at, if so."""
+    try:
+        body = codec.encode(asking.command)
+        asking.command_id.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate is no letter: nobody's engine is broken by it.
+        return b"", KernelRefusal.MALFORMED
+    if len(body) > COMMAND_BYTES_MAX or len(asking.command_id) > COMMAND_ID_CHARS_MAX:
+        return body, KernelRefusal.TOO_LARGE
+    # An empty id would make every such act a repeat of the first.
+    return body, None if asking.command_id.strip() else KernelRefusal.MALFORMED
 
 
 def encode_answer(answer: Answer) -> str:
