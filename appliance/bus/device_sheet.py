@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from appliance.bus.words import DeviceKind
+from appliance.kernel.durable import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,16 +87,7 @@ class DeviceSheet:
 
 def save(path: Path, sheet: DeviceSheet) -> None:
     """Write the sheet, readable by its owner only, whole or not at all."""
-    fresh = path.with_suffix(path.suffix + ".new")
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        # The mode above counts only for a new file; a left-over one may be open to others.
-        os.fchmod(file, 0o600)
-        os.write(file, msgspec.json.format(msgspec.json.encode(sheet), indent=1))
-        os.fsync(file)
-    finally:
-        os.close(file)
-    fresh.replace(path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(sheet), indent=1))
 
 
 def load(path: Path) -> DeviceSheet:

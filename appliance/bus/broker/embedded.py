@@ -165,7 +165,8 @@ class NightBroker(Broker):  # type: ignore[misc] # amqtt carries no types
         self, topic: str, data: bytes, qos: int | None = None
     ) -> None:
         """Refuse amqtt's way around permissions; nothing of ours uses it."""
-        raise NotImplementedError
+        del topic, data, qos
+        raise PermissionError("publish through a client of the bus: its permissions are checked")
 
     async def _converse(self, line: Line) -> bool:
         """Answer packets one by one, in order; True where the client said good-bye."""
