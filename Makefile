@@ -59,6 +59,7 @@ lock: test-ready  ## resolve requirements/*.txt anew, with hashes (on Python 3.1
 	@$(BIN)/python -c 'import piptools' 2>/dev/null || $(BIN)/python -m pip install --quiet pip-tools
 	$(LOCK) --extra test --output-file requirements/test.txt pyproject.toml
 	$(LOCK) --constraint requirements/test.txt --output-file requirements/run.txt pyproject.toml
+	$(LOCK) --constraint requirements/test.txt --extra zigbee --output-file requirements/zigbee.txt pyproject.toml
 	$(LOCK) --constraint requirements/test.txt --only-build-deps --build-deps-for wheel --output-file requirements/build.txt pyproject.toml
 
 wheel: test-ready  ## build dist/nightporter-*.whl

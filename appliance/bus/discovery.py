@@ -89,8 +89,13 @@ def _entities(thing: Announced) -> dict[tuple[str, str], dict[str, Any]]:
                 "value_template": "{{ 'ON' if value_json.wet else 'OFF' }}",
             }
             return _entry(thing, "binary_sensor", "leak", wet) | _battery(thing)
-        case DeviceKind.METER | DeviceKind.SWITCH | DeviceKind.LIGHT | DeviceKind.VALVE:
-            # Their states have no word on the bus yet; presence is all there is to show.
+        case (
+            DeviceKind.METER
+            | DeviceKind.SWITCH
+            | DeviceKind.LIGHT
+            | DeviceKind.VALVE
+            | DeviceKind.SENSOR
+        ):
             presence = {
                 "name": "Connection",
                 "device_class": "connectivity",

@@ -11,10 +11,17 @@ from appliance.bus.words import (
     DeviceAnswer,
     DeviceEvent,
     LeakState,
+    LightState,
     LockState,
+    MeterState,
     Order,
     Presence,
+    RadioState,
+    SensorState,
+    SwitchState,
     ThermostatState,
+    TunnelFrame,
+    ValveState,
 )
 
 DOCUMENTED: dict[str, type[Any]] = {
@@ -25,6 +32,13 @@ DOCUMENTED: dict[str, type[Any]] = {
     "state-lock": LockState,
     "state-thermostat": ThermostatState,
     "state-leak": LeakState,
+    "state-switch": SwitchState,
+    "state-light": LightState,
+    "state-valve": ValveState,
+    "state-meter": MeterState,
+    "state-sensor": SensorState,
+    "radio": RadioState,
+    "tunnel": TunnelFrame,
 }
 
 

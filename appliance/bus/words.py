@@ -38,6 +38,7 @@ class DeviceKind(StrEnum):
     SWITCH = "switch"
     LIGHT = "light"
     VALVE = "valve"
+    SENSOR = "sensor"  # temperature, humidity, contact, motion: whatever it measures
 
 
 class LockRefusal(StrEnum):
@@ -57,6 +58,10 @@ class LockRefusal(StrEnum):
     WRONG_PIN = "wrong_pin"
     PRIVACY = "privacy"
     JAMMED = "jammed"
+    SCHEDULE = "schedule"  # outside the weekly hours the key carries
+    NOT_SUPPORTED = "not_supported"  # this kind of device has no such act
+    SLOTS_FULL = "slots_full"
+    PIN_TAKEN = "pin_taken"  # the same digits stand in another slot
 
 
 class Verb(StrEnum):
@@ -71,6 +76,11 @@ class Verb(StrEnum):
     SET_CLOCK = "set_clock"
     SET_POINT = "set_point"
     BLINK = "blink"
+    SWITCH_ON = "switch_on"
+    SWITCH_OFF = "switch_off"
+    SET_LEVEL = "set_level"  # a light, in percent
+    OPEN_VALVE = "open_valve"
+    CLOSE_VALVE = "close_valve"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +108,9 @@ class Order:
     wall_ms: int | None = None
     traceparent: str | None = None
     about: str | None = None  # READ: the id of an earlier order whose end is asked for
+    level_pct: int | None = None
+    denylist: bytes | None = None  # COSE_Sign1 of the issuer (npk1.md), for locks that verify it
+    after_seq: int | None = None  # READ: say the events after this number again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +131,7 @@ class DeviceAnswer:
     about: str | None = None
     about_outcome: Outcome | None = None
     about_refusal: LockRefusal | None = None
+    evidence: tuple[str, ...] = ()  # how a driver knows, where one stands between (drivers/port.py)
 
 
 class EventKind(StrEnum):
@@ -134,6 +148,14 @@ class EventKind(StrEnum):
     LEAK = "leak"
     LEAK_CLEARED = "leak_cleared"
     SET_POINT_CHANGED = "set_point_changed"
+    AJAR = "ajar"  # left open longer than the lock likes
+    CLOCK_LOST = "clock_lost"
+    BATTERY_CRITICAL = "battery_critical"
+    SWITCHED_ON = "switched_on"
+    SWITCHED_OFF = "switched_off"
+    VALVE_OPENED = "valve_opened"
+    VALVE_CLOSED = "valve_closed"
+    MOTION = "motion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +189,9 @@ class LockState:
     uncertainty_ms: int = 0
     ajar: bool = False
     firmware: str = ""
+    heard_ms: int | None = None  # behind a radio: when the driver last heard of it
+    clock_known: bool = True
+    denylist_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +213,101 @@ class LeakState:
     wet: bool
     wall_ms: int
     battery_pct: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchState:
+    """Retained on `np/<device>/up/state`; power in tenths of a watt where it is measured."""
+
+    on: bool
+    wall_ms: int
+    power_w10: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LightState:
+    """Retained on `np/<device>/up/state`."""
+
+    on: bool
+    wall_ms: int
+    level_pct: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValveState:
+    """Retained on `np/<device>/up/state`; None: the valve has not said."""
+
+    open: bool | None
+    wall_ms: int
+    battery_pct: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterState:
+    """Retained on `np/<device>/up/state`: what has run through so far, and what runs now."""
+
+    wall_ms: int
+    energy_wh: int | None = None
+    power_w10: int | None = None
+    volume_ml: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorState:
+    """Retained on `np/<device>/up/state`: only what this sensor has said; the rest is None."""
+
+    wall_ms: int
+    temperature_c10: int | None = None
+    humidity_pct10: int | None = None
+    contact_open: bool | None = None
+    occupied: bool | None = None
+    light_lux: int | None = None
+    battery_pct: int | None = None
+
+
+State = (
+    LockState
+    | ThermostatState
+    | LeakState
+    | SwitchState
+    | LightState
+    | ValveState
+    | MeterState
+    | SensorState
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadioState:
+    """A driver process of itself, retained on `np/<bridge>/up/radio`.
+
+    `alarms` are words of `drivers.port.Alarm`, `alarm` or `alarm:device`, each with the time since
+    when it holds. `point` (hex, 65 bytes) is the key that the driver presses NPK locks with.
+    """
+
+    up: bool
+    since_ms: int
+    wall_ms: int
+    restarts: int = 0
+    devices: int = 0
+    unknown_orders: int = 0
+    alarms: tuple[tuple[str, int], ...] = ()
+    point: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelFrame:
+    """One NPK frame of a phone on its way through the box, unread; QoS 1, never retained.
+
+    `np/<device>/down/tunnel` to the lock, `np/<device>/up/tunnel` back. `number` counts from 0 in
+    each direction of a session; `end` hangs up, `why` then says in one word what happened.
+    """
+
+    session: str
+    number: int
+    frame: bytes = b""
+    end: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +345,16 @@ def online_topic(device: str) -> str:
 def telemetry_topic(device: str) -> str:
     """Where a device streams measurements, QoS 0."""
     return f"{TOPIC_ROOT}/{device}/up/telemetry"
+
+
+def radio_topic(bridge: str) -> str:
+    """Where a driver process keeps its own retained state."""
+    return f"{TOPIC_ROOT}/{bridge}/up/radio"
+
+
+def tunnel_topic(device: str, *, down: bool) -> str:
+    """Where a phone's frames travel, to the lock (`down`) or back."""
+    return f"{TOPIC_ROOT}/{device}/{'down' if down else 'up'}/tunnel"
 
 
 def device_of(topic: str) -> str | None:

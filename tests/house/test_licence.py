@@ -36,6 +36,12 @@ def test_no_lock_holds_a_gpl_library(lock: str) -> None:
     assert not GPL_LIBRARIES & names_in(lock)
 
 
+def test_the_zigbee_lock_adds_the_extra_alone() -> None:
+    added = names_in("zigbee.txt") - names_in("run.txt")
+    assert added >= GPL_LIBRARIES
+    assert {name for name in added if is_gpl(name)} <= GPL_LIBRARIES
+
+
 def is_gpl(name: str) -> bool:
     """Whether an installed package says that the GPL (not the LGPL) is its only licence."""
     try:
