@@ -6,7 +6,7 @@ once, and says which of four things became of it and how it knows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -106,6 +106,13 @@ class Attempt:
     told: Told | None = None  # None: begun, and no end is written
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """A guest's digits on their way into a keypad that cannot open our box: in memory only."""
+
+    digits: str = field(repr=False)
+
+
 class House(Protocol):
     """What a radio reports to. Everything is on disk before it is said on the bus."""
 
@@ -151,10 +158,19 @@ class Device(Protocol):
         """What it is."""
         ...
 
-    async def carry_out(self, order: Order, *, deadline_s: float) -> Told:
+    @property
+    def decides(self) -> bool:
+        """Whether it verifies a key and opens a sealed PIN by itself, as an NPK lock does.
+
+        Where it does not, the desk verifies `order.credential` before it calls `carry_out`, and
+        hands over a PUT_PIN's digits. Of what is no lock nobody asks.
+        """
+        ...
+
+    async def carry_out(self, order: Order, *, deadline_s: float, pin: Pin | None = None) -> Told:
         """Do one order, at most once on the air; `deadline_s` is `clock.monotonic()`.
 
-        The caller holds the device's mutex, has looked the id up and has written the attempt down.
+        `pin`: the digits of a PUT_PIN, for a lock that does not decide itself. The caller holds the device's mutex, has looked the id up and has written the attempt down.
         It returns within a few seconds after the deadline (a late settle is told through
         `House.settled`). Anything raised counts as UNKNOWN with BROKE.
         """
