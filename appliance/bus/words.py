@@ -292,6 +292,7 @@ class RadioState:
     devices: int = 0
     unknown_orders: int = 0
     alarms: tuple[tuple[str, int], ...] = ()
+    names: tuple[str, ...] = ()  # the devices it speaks for
     point: str | None = None
 
 

@@ -43,6 +43,7 @@ def build_schema() -> strawberry.federation.Schema:
             stays.Query,
             calendar.Query,
             doors.Query,
+            climate.Query,
             concierge.Query,
             housekeeping.Query,
             rules.Query,

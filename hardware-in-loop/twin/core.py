@@ -10,10 +10,8 @@ if TYPE_CHECKING:
         DeviceAnswer,
         DeviceEvent,
         DeviceKind,
-        LeakState,
-        LockState,
         Order,
-        ThermostatState,
+        State,
     )
     from appliance.kernel.clock import Reading
     from twin.rtc import Rtc
@@ -28,7 +26,7 @@ class Reply:
 
     answer: DeviceAnswer | None = None
     events: tuple[DeviceEvent, ...] = ()
-    state: LockState | ThermostatState | LeakState | None = None
+    state: State | None = None
 
 
 class Core(Protocol):
@@ -53,7 +51,7 @@ class Core(Protocol):
         """Carry out one order, or answer a known one again."""
         ...
 
-    def state(self, now: Reading) -> LockState | ThermostatState | LeakState:
+    def state(self, now: Reading) -> State:
         """What it would say of itself."""
         ...
 

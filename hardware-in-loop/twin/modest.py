@@ -10,7 +10,7 @@ from twin.core import Reply
 from twin.rtc import Rtc
 
 if TYPE_CHECKING:
-    from appliance.bus.words import DeviceEvent, LeakState, LockState, ThermostatState
+    from appliance.bus.words import DeviceEvent, State
     from appliance.kernel.clock import Reading
     from twin.flash import Flash
     from twin.journal import Journal
@@ -58,7 +58,7 @@ class ModestCore:
         self._orders.finish(answer, order.expires_at_ms)
         return self._settled(answer, now)
 
-    def state(self, now: Reading) -> LockState | ThermostatState | LeakState:
+    def state(self, now: Reading) -> State:
         """What the device says of itself."""
         raise NotImplementedError
 

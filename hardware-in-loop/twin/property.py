@@ -18,6 +18,7 @@ from twin.judge import LockIdentity
 from twin.leak import LeakCore
 from twin.lock import LockCore
 from twin.thermostat import RoomStart, ThermostatCore
+from twin.valve import ValveCore
 from twin.weather import Curve, Weather
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from twin.device import Prepare, Wire
     from twin.journal import Journal
 
-SIMULATED: Final = frozenset({DeviceKind.LOCK, DeviceKind.THERMOSTAT, DeviceKind.LEAK})
+SIMULATED: Final = frozenset(
+    {DeviceKind.LOCK, DeviceKind.THERMOSTAT, DeviceKind.LEAK, DeviceKind.VALVE}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,8 @@ class Property:
         flash, now = Flash(path), self._clock.read()
         if sheet.kind is DeviceKind.LEAK:
             return LeakCore(sheet.device, flash=flash, journal=self._journal, now=now)
+        if sheet.kind is DeviceKind.VALVE:
+            return ValveCore(sheet.device, flash=flash, journal=self._journal, now=now)
         if sheet.kind is DeviceKind.THERMOSTAT:
             start = RoomStart(
                 weather=self._weather,

@@ -32,6 +32,8 @@ OWN_PIECES: dict[str, dict[str, str]] = {
     "climate": {
         "gateway.py": "the one place where a committed wish leaves for a thermostat",
         "telemetry.py": "measurements, in a file that may be shed",
+        "valves.py": "the one place where a valve's order leaves, again until it has said so",
+        "watch.py": "listens to every device's state, presence and radio",
     },
     "identity": {
         "pins.py": "hashes on threads, so that no guess holds the event loop up",

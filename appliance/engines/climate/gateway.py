@@ -1,4 +1,4 @@
-"""Between the log and the thermostats: the last wish wins, and what came of each is written down.
+"""Between the log and the things of a room: the last wish wins, and what came of it is written down.
 
 A set point may be sent again, a wish that was overtaken never is.
 """
@@ -23,6 +23,7 @@ from appliance.bus.words import (
     Outcome,
     Presence,
     ThermostatState,
+    ValveState,
     Verb,
     answer_topic,
     decode,
@@ -30,6 +31,8 @@ from appliance.bus.words import (
 )
 from appliance.engines.climate.messages import ClimateAsked, LogLeak, SettleClimate
 from appliance.engines.climate.projection import Wish, open_wishes
+from appliance.engines.climate.valves import Valves
+from appliance.engines.climate.watch import Watch
 from appliance.engines.inventory.messages import DeviceAdded
 from appliance.kernel.clock import sleep
 from appliance.kernel.deciding import Asking
@@ -54,6 +57,8 @@ STORE_TRIES_MAX: Final = 20
 STORE_PAUSE_S: Final = 0.25
 # Quantities of one telemetry message; ours have four.
 QUANTITIES_MAX: Final = 32
+# What this gateway speaks with; all others it only watches over.
+OURS: Final = (DeviceKind.THERMOSTAT, DeviceKind.LEAK, DeviceKind.VALVE)
 BOX: Final = Who(actor="box", role=Role.SERVICE)
 _PASSING: Final = frozenset({LockRefusal.BUSY, LockRefusal.NO_TIME, LockRefusal.EXPIRED})
 _NOT_STORED: Final = frozenset(
@@ -97,11 +102,31 @@ class Gateway:
         self._overtaken: dict[str, list[Wish]] = {}
         self.thermostats: Fittings[ThermostatState] = Fittings(clock)
         self.sensors: Fittings[LeakState] = Fittings(clock)
+        self.taps: Fittings[ValveState] = Fittings(clock)
+        self.valves = Valves(
+            orders=self._orders,
+            store=self._store,
+            reader=reader,
+            clock=clock,
+            nursery=nursery,
+            fittings=self.taps,
+        )
+        self.watch = Watch(
+            bus=bus,
+            store=self._store,
+            reader=reader,
+            clock=clock,
+            nursery=nursery,
+            telemetry=telemetry,
+        )
 
     async def start(self) -> None:
         """Begin to follow; wishes that a crash left open are taken up, the last of each room."""
         self._asker.listen(self._notice)
-        rows = await self._reader.rows("SELECT device_id, kind FROM climate_device")
+        rows = await self._reader.rows(
+            "SELECT device_id, kind FROM climate_device WHERE kind IN (?, ?, ?)",
+            tuple(kind.value for kind in OURS),
+        )
         self._kinds.update({device_id: DeviceKind(kind) for device_id, kind in rows})
         await self._orders.start()
         await self._bus.subscribe(f"{TOPIC_ROOT}/+/up/event", self._happened)
@@ -109,14 +134,19 @@ class Gateway:
         await self._bus.subscribe(f"{TOPIC_ROOT}/+/up/online", self._came_or_went)
         await self._bus.subscribe(f"{TOPIC_ROOT}/+/up/telemetry", self._measured, qos=0)
         self._bus.on_connect(self._line_is_back)
+        await self.watch.start()
         for wish in await open_wishes(self._reader):
             self._want(wish)
+        await self.valves.take_up()
 
     async def close(self) -> None:
         """Stop waiting for answers; open wishes are taken up at the next start."""
         await self._orders.close()
 
     def _notice(self, facts: Sequence[Recorded]) -> None:
+        # Valves first: water waits for nobody's comfort.
+        self.valves.notice(facts)
+        self.watch.notice(facts)
         for fact in facts:
             match fact.event:
                 case ClimateAsked() as event:
@@ -131,7 +161,7 @@ class Gateway:
                         )
                     )
                 case DeviceAdded() as event:
-                    if event.device_kind in {DeviceKind.THERMOSTAT, DeviceKind.LEAK}:
+                    if event.device_kind in OURS:
                         self._kinds[event.device_id] = event.device_kind
                 case _:
                     pass
@@ -206,11 +236,19 @@ class Gateway:
         asking = Asking(
             command=command, command_id=f"settle:{wish.order_id}:{end.evidence}", who=BOX
         )
+        await self._store(asking)
+
+    async def _store(self, asking: Asking) -> Answer:
+        """Ask until it is decided: what a device said must not be lost to a busy moment."""
+        answer = await self._asker.ask(asking)
         for attempt in range(1, STORE_TRIES_MAX):
-            if not _is_owed(await self._asker.ask(asking)):
-                return
+            if not _is_owed(answer):
+                break
             await sleep(self._clock, STORE_PAUSE_S * attempt)
-        logger.error("the end of a wish could not be stored")
+            answer = await self._asker.ask(asking)
+        else:
+            logger.error("%s could not be stored", asking.command.name)
+        return answer
 
     async def _happened(self, message: Message) -> None:
         device_id = device_of(message.topic)
@@ -243,6 +281,10 @@ class Gateway:
                 wet = decode(message.payload, LeakState)
                 if wet is not None:
                     self.sensors.state(device_id, wet, retained=message.retained)
+            case DeviceKind.VALVE:
+                tap = decode(message.payload, ValveState)
+                if tap is not None:
+                    self.taps.state(device_id, tap, retained=message.retained)
             case _:
                 pass
 
@@ -252,8 +294,13 @@ class Gateway:
         presence = decode(message.payload, Presence) if kind is not None else None
         if presence is None:
             return
-        fittings = self.thermostats if kind is DeviceKind.THERMOSTAT else self.sensors
-        fittings.presence(device_id, online=presence.online)
+        match kind:
+            case DeviceKind.THERMOSTAT:
+                self.thermostats.presence(device_id, online=presence.online)
+            case DeviceKind.VALVE:
+                self.taps.presence(device_id, online=presence.online)
+            case _:
+                self.sensors.presence(device_id, online=presence.online)
 
     async def _measured(self, message: Message) -> None:
         device_id = device_of(message.topic) or ""
@@ -274,6 +321,7 @@ class Gateway:
 
     async def _line_is_back(self) -> None:
         self.thermostats.ring()
+        self.taps.ring()
 
 
 def _unheard(sent: bool) -> Outcome:  # noqa: FBT001 - the question itself

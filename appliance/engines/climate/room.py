@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from appliance.engines.climate import rules
-from appliance.engines.climate.messages import LogLeak, SetRoomClimate, SettleClimate
+from appliance.engines.climate import alarms, rules, valve_rules
+from appliance.engines.climate.messages import (
+    AcknowledgeAlarm,
+    ClearAlarm,
+    LogLeak,
+    MoveValve,
+    RaiseAlarm,
+    SetRoomClimate,
+    SettleClimate,
+    SettleValve,
+)
 from appliance.engines.climate.projection import PROJECTION
-from appliance.engines.climate.reactions import ECO
+from appliance.engines.climate.reactions import ECO, INLINE, LOCK_ALARMS
 from appliance.kernel.engine import Engine, Handling
 
 ENGINE: Final = Engine(
@@ -31,8 +40,44 @@ ENGINE: Final = Engine(
             load=rules.load_sensor,
             decide=rules.log_leak,
         ),
+        Handling(
+            command=MoveValve,
+            stream=valve_rules.valve_stream,
+            load=valve_rules.load_valve,
+            decide=valve_rules.move_valve,
+        ),
+        Handling(
+            command=SettleValve,
+            stream=valve_rules.valve_stream,
+            load=valve_rules.load_orders,
+            decide=valve_rules.settle_valve,
+        ),
+        Handling(
+            command=RaiseAlarm,
+            stream=alarms.alarm_stream,
+            load=alarms.load_alarms,
+            decide=alarms.raise_alarm,
+        ),
+        Handling(
+            command=ClearAlarm,
+            stream=alarms.alarm_stream,
+            load=alarms.load_alarms,
+            decide=alarms.clear_alarm,
+        ),
+        Handling(
+            command=AcknowledgeAlarm,
+            stream=alarms.alarm_stream,
+            load=alarms.load_alarms,
+            decide=alarms.acknowledge_alarm,
+        ),
     ),
-    folds={"climate": rules.fold_room, "leaks": rules.fold_sensor},
+    folds={
+        "climate": rules.fold_room,
+        "leaks": rules.fold_sensor,
+        "valves": valve_rules.fold_valve,
+        "alarms": alarms.fold_alarms,
+    },
     projection=PROJECTION,
-    reactions=(ECO,),
+    inline=INLINE,
+    reactions=(ECO, LOCK_ALARMS),
 )

@@ -51,6 +51,25 @@ _ALL: Final = (
         350,
         "Highest temperature a guest may ask for, in tenths of a degree Celsius.",
     ),
+    Rule(
+        key="climate.leak_closes_main_valve",
+        default=True,
+        sentence="Whether water in a room without a valve of its own closes the main valve.",
+    ),
+    _number(
+        "climate.battery_lead_days",
+        14,
+        1,
+        90,
+        "Days before a device's cells are expected to be empty at which somebody is told.",
+    ),
+    _number(
+        "climate.silent_minutes",
+        30,
+        1,
+        1_440,
+        "Minutes after which a device that cannot be reached is an alarm.",
+    ),
     _number(
         "payments.deposit_minor_max",
         100_000,

@@ -3,106 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from appliance.bus.credentials import BusRole
-from appliance.bus.in_process import InProcessBus, InProcessHub
-from appliance.bus.words import DeviceKind
-from appliance.engines.climate.gateway import Gateway
-from appliance.engines.climate.messages import SetRoomClimate
-from appliance.engines.climate.room import ENGINE
-from appliance.engines.climate.telemetry import Telemetry
-from appliance.kernel.deciding import Asking
-from appliance.kernel.messages import Done
-from appliance.kernel.tasks import Nursery
-from support import news
-from support.desk import CLERK, Desk
-from support.doors_house import LoopAsker, LoopReader
-from support.small_house import small_house
-from twin.device import Device
+from support.warm_room import Warmth, open_warmth
 from twin.faults import Fault, Trouble
-from twin.journal import Journal
 from twin.leak import LeakCore
-from twin.property import Property, hub_wire
-
-
-@dataclass
-class Warmth:
-    """One room's thermostat and sensor, and the box's gateway to them."""
-
-    desk: Desk
-    twin: Property
-    journal: Journal
-    gateway: Gateway
-    asker: LoopAsker
-    bus: InProcessBus
-    telemetry: Telemetry
-    number: int = 0
-
-    async def wish(self, c10: int, *, eco: bool = False) -> None:
-        self.number += 1
-        command = SetRoomClimate(room_id="room-204", set_point_c10=c10, eco=eco)
-        asking = Asking(command=command, command_id=f"w{self.number}", who=CLERK)
-        assert isinstance(await self.asker.ask(asking), Done)
-
-    @property
-    def thermostat(self) -> Device:
-        return self.twin.devices["room-204"]
-
-    @property
-    def ends(self) -> list[tuple[int, str | None, str | None]]:
-        rows = self.desk.rows(
-            "SELECT set_point_c10, outcome, evidence FROM climate_wish ORDER BY rowid"
-        )
-        return [(row[0], row[1], row[2]) for row in rows]
-
-    @property
-    def set_points(self) -> list[int]:
-        return [entry["c10"] for entry in self.journal.read("set_point")]
-
-
-@asynccontextmanager
-async def open_warmth(folder: Path) -> AsyncGenerator[Warmth, None]:
-    desk = Desk(folder, [news.NEWS, ENGINE])
-    clock = desk.clock
-    nursery = Nursery(lambda name, error: None)
-    hub, journal = InProcessHub(clock=clock, nursery=nursery), Journal()
-    twin = Property(
-        small_house(), wire=hub_wire(hub), clock=clock, nursery=nursery, journal=journal
-    )
-    asker = LoopAsker(desk)
-    bus = hub.join("appliance", role=BusRole.CORE, connected=False)
-    telemetry = Telemetry(folder / "telemetry.db", clock)
-    gateway = Gateway(
-        bus=bus,
-        asker=asker,  # type: ignore[arg-type]
-        reader=LoopReader(desk),  # type: ignore[arg-type]
-        clock=clock,
-        nursery=nursery,
-        telemetry=telemetry,
-    )
-    try:
-        await gateway.start()
-        await bus.connect()
-        for event in (
-            news.room_added(204),
-            news.device_added("room-204", DeviceKind.THERMOSTAT, 204),
-            news.device_added("bath-204", DeviceKind.LEAK, 204),
-        ):
-            asking = Asking(command=news.Happen(event=event), command_id=repr(event), who=CLERK)
-            assert isinstance(await asker.ask(asking), Done)
-        await twin.start()
-        await clock.settle()
-        yield Warmth(desk, twin, journal, gateway, asker, bus, telemetry)
-    finally:
-        await gateway.close()
-        await nursery.close()
-        await telemetry.close()
-        desk.close()
 
 
 @pytest.fixture
@@ -197,6 +104,6 @@ async def test_measurements_are_stored_and_strangers_are_not(warmth: Warmth) -> 
     await bus.publish("np/stranger/up/telemetry", b'{"measured_c10": 1}', qos=0)
     await warmth.desk.clock.settle()
     await warmth.telemetry.flush()
-    assert warmth.telemetry.standing().stored == 2
+    assert await warmth.telemetry.points("stranger", "measured_c10", since_ms=0) == []
     points = await warmth.telemetry.points("room-204", "power_w", since_ms=0)
     assert [value for _, value in points] == [40.5]
