@@ -81,6 +81,7 @@ class RoomsEntry:
     building: str
     thermostats: bool = True
     leak_sensors: bool = False
+    valves: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,13 @@ class DoorEntry:
 
     id: str
     title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValveEntry:
+    """A valve that belongs to no room: the main, or one of a floor."""
+
+    id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +119,7 @@ class PropertyFile:
     rooms: tuple[RoomsEntry, ...]
     staff: tuple[StaffEntry, ...]
     door: tuple[DoorEntry, ...] = ()
+    valve: tuple[ValveEntry, ...] = ()
 
 
 def read(path: Path) -> PropertyFile:
@@ -180,6 +189,7 @@ def _check_names(described: PropertyFile, name: str) -> None:
         "building": [entry.id for entry in described.building],
         "room type": [entry.id for entry in described.room_type],
         "door": [entry.id for entry in described.door],
+        "valve": [entry.id for entry in described.valve],
         "room": [number for entry in described.rooms for number in numbers_of(entry)],
         "person": [entry.id for entry in described.staff],
     }
@@ -193,8 +203,9 @@ def _check_names(described: PropertyFile, name: str) -> None:
         if len(set(names)) < len(names):
             twice = next(one for one in names if names.count(one) > 1)
             raise BadPropertyFileError(f"{name}: {what} {twice} is there twice")
-    if clash := set(groups["door"]) & set(groups["room"]):
-        raise BadPropertyFileError(f"{name}: door {min(clash)} is called like a room")
+    for what in ("door", "valve"):
+        if clash := set(groups[what]) & set(groups["room"]):
+            raise BadPropertyFileError(f"{name}: {what} {min(clash)} is called like a room")
 
 
 def numbers_of(entry: RoomsEntry) -> Iterator[str]:
@@ -250,6 +261,10 @@ def commands(described: PropertyFile) -> Iterator[tuple[str, Command]]:
             yield from _room(entry, number, _door_number(number, taken))
     for door in described.door:
         yield from _door(door, _door_number(door.id, taken))
+    for valve in described.valve:
+        device_id = f"valve-{valve.id}"
+        command = AddDevice(device_id=device_id, kind=DeviceKind.VALVE, room_id=None)
+        yield (f"init:device:{device_id}", command)
 
 
 def _room(entry: RoomsEntry, number: str, door_number: int) -> Iterator[tuple[str, Command]]:
@@ -269,6 +284,8 @@ def _room(entry: RoomsEntry, number: str, door_number: int) -> Iterator[tuple[st
         things.append((f"thermostat-{number}", DeviceKind.THERMOSTAT))
     if entry.leak_sensors:
         things.append((f"leak-{number}", DeviceKind.LEAK))
+    if entry.valves:
+        things.append((f"valve-{number}", DeviceKind.VALVE))
     for device_id, kind in things:
         yield (
             f"init:device:{device_id}",

@@ -13,6 +13,7 @@ from appliance.property_file import (
     FILE_BYTES_MAX,
     BadPropertyFileError,
     commands,
+    devices,
     parse,
     read,
 )
@@ -86,3 +87,11 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / "huge.toml").write_bytes(b"#" * (FILE_BYTES_MAX + 1))
     with pytest.raises(BadPropertyFileError, match="larger than"):
         read(tmp_path / "huge.toml")
+
+
+def test_valves_of_rooms_and_of_the_house_are_things_of_their_own() -> None:
+    text = EXAMPLE.replace('type = "double"\n', 'type = "double"\nvalves = true\n', 1)
+    made = devices(list(commands(parse(f'{text}\n[[valve]]\nid = "main"\n'))))
+    valves = [(thing.device_id, thing.room_id) for thing in made if thing.kind == "valve"]
+    assert ("valve-101", "101") in valves
+    assert ("valve-main", None) in valves
