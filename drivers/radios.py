@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    from appliance.bus.port import Bus
     from appliance.bus.words import DeviceKind
     from appliance.kernel.clock import Clock
     from appliance.kernel.tasks import Nursery
@@ -80,6 +81,8 @@ class Setting:
     issuer_points: tuple[bytes, ...]
     presser: ec.EllipticCurvePrivateKey = field(repr=False)
     options: Mapping[str, Option] = field(default_factory=dict, repr=False)
+    # The driver's own connection, for a radio whose things speak on the bus itself ("mqtt").
+    bus: Bus | None = field(default=None, repr=False)
 
 
 Build = Callable[[Setting], "Radio"]

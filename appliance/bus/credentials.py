@@ -27,6 +27,12 @@ FILE_BYTES_MAX = 1_048_576
 IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}")
 # The rounds mosquitto_passwd writes; the secret is random, so more would only slow a power-up.
 MOSQUITTO_ROUNDS = 101
+# Eight: Zigbee2MQTT, Z-Wave JS UI, a few makers of Wi-Fi things and the announcements.
+ALSO_MAX = 8
+# Where Home Assistant's announcements lie. Ours begin with `np_` on the third level.
+DISCOVERY_ROOT = "homeassistant"
+_OWN_NODE = "np_"
+_OWN_ROOT = "np"
 
 
 class BusRole(StrEnum):
@@ -48,6 +54,7 @@ class Identity:
     token_mosquitto: str | None = None  # the same token as a mosquitto password_file wants it
     revoked: bool = False
     devices: tuple[str, ...] = ()  # for a bridge: the devices it speaks for
+    also: tuple[str, ...] = ()  # for a bridge: other people's topics, such as "zigbee2mqtt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +87,7 @@ class _Entry(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     token_mosquitto: str | None = None
     revoked: bool = False
     devices: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -97,6 +105,7 @@ def parse(data: bytes) -> Credentials:
     for name, entry in read.identities.items():
         for spoken in (name, *entry.devices):
             check_name(spoken)
+        check_also(entry.role, entry.also)
         if entry.token_sha256 is not None and not re.fullmatch("[0-9a-f]{64}", entry.token_sha256):
             sentence = f"The token hash of {name!r} is not 64 hex digits. Issue a new token for it."
             raise CredentialsError(sentence)
@@ -107,6 +116,7 @@ def parse(data: bytes) -> Credentials:
             token_mosquitto=entry.token_mosquitto,
             revoked=entry.revoked,
             devices=entry.devices,
+            also=entry.also,
         )
     return Credentials(identities=identities)
 
@@ -116,6 +126,31 @@ def check_name(name: str) -> None:
     if not IDENTITY.fullmatch(name):
         sentence = f"{name!r} cannot be a name on the bus. Use 1 to 63 letters, digits, '_', '.', '@', '-'."
         raise CredentialsError(sentence)
+
+
+def check_also(role: BusRole, prefixes: tuple[str, ...]) -> None:
+    """Raise CredentialsError unless these are other people's topics that a bridge may be given.
+
+    Never ours, never a wildcard. `homeassistant` alone is granted for reading only; to announce,
+    a node of its own must be named (`homeassistant/sensor/esp7`).
+    """
+    if prefixes and role is not BusRole.BRIDGE:
+        raise CredentialsError("Only a bridge may be given other people's topics. Drop `also`.")
+    if len(prefixes) > ALSO_MAX:
+        raise CredentialsError(f"A bridge may be given {ALSO_MAX} prefixes. Give it fewer.")
+    for prefix in prefixes:
+        levels = prefix.split("/")
+        if len(levels) > ALSO_MAX or not all(map(IDENTITY.fullmatch, levels)):
+            sentence = (
+                f"{prefix!r} is no prefix of topics. Write it without '+', '#', '$' and blanks."
+            )
+            raise CredentialsError(sentence)
+        announces = levels[0] == DISCOVERY_ROOT and len(levels) > 1
+        if levels[0] == _OWN_ROOT or (
+            announces and (len(levels) < 3 or levels[2].startswith(_OWN_NODE))
+        ):
+            sentence = f"{prefix!r} holds what the box says itself. Name topics of another maker."
+            raise CredentialsError(sentence)
 
 
 def load(path: Path) -> Credentials:
@@ -143,6 +178,7 @@ def serialise(credentials: Credentials) -> bytes:
             token_mosquitto=who.token_mosquitto,
             revoked=who.revoked,
             devices=who.devices,
+            also=who.also,
         )
         for name, who in sorted(credentials.identities.items())
     }
@@ -155,7 +191,12 @@ def write(path: Path, credentials: Credentials) -> None:
 
 
 def add(
-    credentials: Credentials, name: str, role: BusRole, *, devices: tuple[str, ...] = ()
+    credentials: Credentials,
+    name: str,
+    role: BusRole,
+    *,
+    devices: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
 ) -> tuple[Credentials, str]:
     """Give a name a fresh token. The token is returned once and kept nowhere; only hashes stay.
 
@@ -163,6 +204,7 @@ def add(
     """
     for spoken in (name, *devices):
         check_name(spoken)
+    check_also(role, also)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     identity = Identity(
         name=name,
@@ -170,6 +212,7 @@ def add(
         token_sha256=hashlib.sha256(token.encode()).hexdigest(),
         token_mosquitto=_mosquitto_hash(token),
         devices=devices,
+        also=also,
     )
     return Credentials(identities={**credentials.identities, name: identity}), token
 

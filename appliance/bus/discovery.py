@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
-from appliance.bus.broker.permissions import DISCOVERY_BIRTH, DISCOVERY_ROOT
+from appliance.bus.broker.permissions import DISCOVERY_BIRTH
+from appliance.bus.credentials import DISCOVERY_ROOT
 from appliance.bus.words import TOPIC_ROOT, DeviceKind, online_topic, state_topic
 
 if TYPE_CHECKING:

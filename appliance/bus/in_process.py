@@ -32,12 +32,13 @@ class InProcessHub:
         self._retained: dict[str, Message] = {}
         self._routes: dict[str, list[tuple[InProcessBus, int]]] = {}
 
-    def join(
+    def join(  # noqa: PLR0913 - what a CONNECT and its credential carry
         self,
         identity: str,
         *,
         role: BusRole,
         devices: tuple[str, ...] = (),
+        also: tuple[str, ...] = (),
         will: Will | None = None,
         connected: bool = True,
         nursery: Nursery | None = None,
@@ -46,7 +47,7 @@ class InProcessHub:
 
         With `connected=False` handlers can be put in place first: nothing kept is lost then.
         """
-        who = Identity(name=identity, role=role, devices=devices)
+        who = Identity(name=identity, role=role, devices=devices, also=also)
         member = InProcessBus(self, who, will, nursery=nursery or self._nursery, clock=self._clock)
         old = self._members.get(identity)
         if old is not None:

@@ -53,10 +53,17 @@ class House:
     identities: Credentials = field(default_factory=Credentials)
     tokens: dict[str, str] = field(default_factory=dict)
 
-    def admit(self, name: str, role: BusRole, *, devices: tuple[str, ...] = ()) -> None:
+    def admit(
+        self,
+        name: str,
+        role: BusRole,
+        *,
+        devices: tuple[str, ...] = (),
+        also: tuple[str, ...] = (),
+    ) -> None:
         """Give a name a token."""
         self.identities, self.tokens[name] = credentials.add(
-            self.identities, name, role, devices=devices
+            self.identities, name, role, devices=devices, also=also
         )
 
 
@@ -68,6 +75,11 @@ def small_house() -> House:
         house.admit(name, BusRole.DEVICE)
     house.admit("ha", BusRole.READER)
     house.admit("driver-ble0", BusRole.BRIDGE, devices=("lock-7", "lock-8"))
+    house.admit(
+        "driver-mqtt0", BusRole.BRIDGE, devices=("plug-9",), also=("zigbee2mqtt", "homeassistant")
+    )
+    house.admit("z2m", BusRole.BRIDGE, also=("zigbee2mqtt",))
+    house.admit("esp-9", BusRole.BRIDGE, also=("esphome/room9", "homeassistant/sensor/room9"))
     return house
 
 

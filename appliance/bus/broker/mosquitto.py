@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from appliance.bus.broker.permissions import DISCOVERY_BIRTH, DISCOVERY_ROOT
-from appliance.bus.credentials import BusRole
+from appliance.bus.broker.permissions import DISCOVERY_BIRTH
+from appliance.bus.credentials import DISCOVERY_ROOT, BusRole
 from appliance.bus.words import TOPIC_ROOT
 from appliance.kernel.durable import write_whole
 
@@ -148,6 +148,9 @@ def _rights(who: Identity) -> list[str]:
                     f"topic write {TOPIC_ROOT}/{name}/up/#",
                     f"topic read {TOPIC_ROOT}/{name}/down/#",
                 )
+            ] + [
+                f"topic {'read' if prefix == DISCOVERY_ROOT else 'readwrite'} {prefix}/#"
+                for prefix in who.also
             ]
         case BusRole.READER:
             return [

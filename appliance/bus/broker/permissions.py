@@ -5,13 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from appliance.bus.credentials import BusRole
+from appliance.bus.credentials import DISCOVERY_ROOT, BusRole
 from appliance.bus.words import TOPIC_ROOT
 
 if TYPE_CHECKING:
     from appliance.bus.credentials import Identity
 
-DISCOVERY_ROOT = "homeassistant"
 # Home Assistant's birth message: after it, the box announces its devices again.
 DISCOVERY_BIRTH = f"{DISCOVERY_ROOT}/status"
 
@@ -38,7 +37,7 @@ def may(who: Identity, action: Action, topic: str) -> bool:
         case BusRole.BRIDGE:
             # The second level names the device; a wildcard there is nobody's.
             speaker = topic.split("/", 2)[1:2]
-            return any(
+            return _among(who.also, action, topic) or any(
                 _own(name, action, topic) for name in (who.name, *who.devices) if [name] == speaker
             )
         case BusRole.READER:
@@ -50,6 +49,16 @@ def may(who: Identity, action: Action, topic: str) -> bool:
 def _own(name: str, action: Action, topic: str) -> bool:
     way = "up" if action is Action.PUBLISH else "down"
     return _below(topic, f"{TOPIC_ROOT}/{name}/{way}")
+
+
+def _among(also: tuple[str, ...], action: Action, topic: str) -> bool:
+    """Other people's topics: whoever is given a prefix may say and hear everything below it."""
+    return any(
+        _below(topic, prefix)
+        for prefix in also
+        # Announcements of everybody: to be read. Else one driver could announce another's things.
+        if action is not Action.PUBLISH or prefix != DISCOVERY_ROOT
+    )
 
 
 def _read(action: Action, topic: str) -> bool:

@@ -48,7 +48,9 @@ def test_a_revoked_name_is_proven_by_nothing_until_it_is_given_a_new_token() -> 
 
 def test_the_file_comes_back_as_it_was_and_holds_no_token(tmp_path: Path) -> None:
     path = tmp_path / "bus-credentials.json"
-    known, token = add(Credentials(), "driver@ble0", BusRole.BRIDGE, devices=("lock-7",))
+    known, token = add(
+        Credentials(), "driver@ble0", BusRole.BRIDGE, devices=("lock-7",), also=("z2m",)
+    )
     write(path, known)
     assert load(path) == known
     assert path.stat().st_mode & 0o777 == 0o600
@@ -85,3 +87,36 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_said_with_its_cure(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError, match="nightporter init"):
         load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "",
+        "#",
+        "zigbee2mqtt/#",
+        "+/room9",
+        "$SYS",
+        "np",
+        "np/lock-1/down",
+        "two words",
+        "a/",
+        "/".join("a" * 9),
+        "homeassistant/lock",
+        "homeassistant/lock/np_lock-1",
+    ],
+)
+def test_topics_of_ours_or_of_everybody_are_given_to_no_bridge(prefix: str) -> None:
+    with pytest.raises(CredentialsError, match=r"\. (Write|Name)"):
+        add(Credentials(), "driver-mqtt0", BusRole.BRIDGE, also=(prefix,))
+
+
+@pytest.mark.parametrize("role", [role for role in BusRole if role is not BusRole.BRIDGE])
+def test_other_peoples_topics_are_for_bridges(role: BusRole) -> None:
+    with pytest.raises(CredentialsError, match=r"\. Drop"):
+        add(Credentials(), "lock-1", role, also=("zigbee2mqtt",))
+
+
+def test_a_prefix_in_the_file_is_looked_at_as_well() -> None:
+    with pytest.raises(CredentialsError, match=r"\. Name"):
+        parse(b'{"identities": {"a": {"role": "bridge", "also": ["np/lock-1"]}}}')

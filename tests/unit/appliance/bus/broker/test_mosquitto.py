@@ -32,6 +32,14 @@ TOPICS = [
     "np/ha/up/x",
     "other",
     "np/lock-11/up/event",
+    "np/plug-9/up/state",
+    "zigbee2mqtt/Door 9/set",
+    "zigbee2mqtt",
+    "zigbee2mqttx/a",
+    "esphome/room9/light/state",
+    "esphome/room8/light/state",
+    "homeassistant/sensor/room9/config",
+    "homeassistant/sensor/room8/config",
 ]
 
 

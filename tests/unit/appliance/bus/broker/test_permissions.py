@@ -10,6 +10,13 @@ from appliance.bus.credentials import BusRole, Identity
 CORE = Identity(name="core", role=BusRole.CORE)
 LOCK = Identity(name="lock-1", role=BusRole.DEVICE)
 BRIDGE = Identity(name="ble0", role=BusRole.BRIDGE, devices=("lock-7",))
+MQTT = Identity(
+    name="driver-mqtt0",
+    role=BusRole.BRIDGE,
+    devices=("plug-9",),
+    also=("zigbee2mqtt", "homeassistant"),
+)
+ESP = Identity(name="esp-9", role=BusRole.BRIDGE, also=("esphome/room9",))
 READER = Identity(name="ha", role=BusRole.READER)
 P, S, R = Action.PUBLISH, Action.SUBSCRIBE, Action.RECEIVE
 
@@ -28,6 +35,12 @@ P, S, R = Action.PUBLISH, Action.SUBSCRIBE, Action.RECEIVE
         (BRIDGE, P, "np/lock-7/up/event"),
         (BRIDGE, P, "np/ble0/up/online"),
         (BRIDGE, S, "np/lock-7/down/#"),
+        (MQTT, P, "zigbee2mqtt/Door 9/set"),
+        (MQTT, S, "zigbee2mqtt/#"),
+        (MQTT, R, "zigbee2mqtt/bridge/state"),
+        (MQTT, S, "homeassistant/#"),
+        (MQTT, P, "np/plug-9/up/state"),
+        (ESP, P, "esphome/room9/switch/fan/state"),
         (READER, S, "np/+/up/#"),
         (READER, R, "np/lock-1/up/state"),
         (READER, S, "homeassistant/#"),
@@ -59,6 +72,18 @@ def test_what_a_role_is_for_is_granted(who: Identity, action: Action, topic: str
         (BRIDGE, P, "np/lock-8/up/event"),
         (BRIDGE, S, "np/+/down/#"),
         (BRIDGE, P, "np"),
+        (BRIDGE, S, "zigbee2mqtt/#"),
+        (MQTT, P, "homeassistant/lock/np_lock-1/lock/config"),
+        (MQTT, P, "homeassistant/status"),
+        (MQTT, P, "np/lock-1/up/event"),
+        (MQTT, P, "np/plug-9/down/command"),
+        (MQTT, S, "#"),
+        (MQTT, S, "+/Door 9"),
+        (MQTT, P, "zigbee2mqttx/Door 9/set"),
+        (ESP, P, "esphome/room8/switch/fan/command"),
+        (ESP, S, "esphome/#"),
+        (ESP, S, "esphome/+/switch/fan/state"),
+        (ESP, P, "np/lock-1/down/command"),
         (READER, S, "np/#"),
         (READER, S, "np/+/#"),
         (READER, S, "np/+/+/state"),

@@ -484,6 +484,32 @@ async def test_a_bridge_speaks_for_its_devices_and_no_other(bench: Bench) -> Non
     assert (await driver.message()).payload == b"for seven"
 
 
+async def test_a_bridge_hears_and_says_what_it_was_given_of_others_and_no_more(
+    bench: Bench,
+) -> None:
+    driver, gateway = await bench.enter("driver-mqtt0"), await bench.enter("z2m")
+    await gateway.subscribe("zigbee2mqtt/#")
+    for topic in ("esphome/room9/x", "zigbee2mqttx/a", "homeassistant/lock/np_x/config", "other"):
+        await driver.publish(topic, b"forged")
+    await driver.publish("zigbee2mqtt/Door 9/set", b"for the door")
+    assert (await gateway.message()).payload == b"for the door"
+    await driver.subscribe("zigbee2mqtt/+")
+    await driver.subscribe("np/plug-9/down/#")
+    await gateway.publish("np/plug-9/up/state", b"forged")
+    await gateway.publish("np/plug-9/down/command", b"forged")
+    await gateway.publish("homeassistant/lock/np_x/config", b"forged")
+    await gateway.publish("zigbee2mqtt/Door 9", b"true")
+    assert (await driver.message()).payload == b"true"
+
+
+async def test_who_announces_things_announces_below_its_own_node_only(bench: Bench) -> None:
+    driver, esp = await bench.enter("driver-mqtt0"), await bench.enter("esp-9")
+    await driver.subscribe("homeassistant/#")
+    await esp.publish("homeassistant/sensor/room8/config", b"forged")
+    await esp.publish("homeassistant/sensor/room9/config", b"true")
+    assert (await driver.message()).payload == b"true"
+
+
 async def test_a_reader_sees_states_and_no_commands(bench: Bench) -> None:
     reader = await bench.enter("ha")
     await reader.subscribe("np/+/up/#")
