@@ -94,6 +94,8 @@ def change_of(event: Event, position: int) -> Change | None:
     if room not in TOPICS:
         return None
     topic, fields = TOPICS[room]
+    if what.startswith("alarm_"):
+        topic, fields = "alarm", ("device_id",)
     if what.startswith("conflict_"):
         topic, fields = "conflict", ("conflict_id",)
     found = next((getattr(event, name) for name in fields if getattr(event, name, None)), None)
@@ -110,7 +112,7 @@ class Subscription:
     async def changes(
         self, info: Info, topics: list[str] | None = None
     ) -> AsyncGenerator[Change, None]:
-        """What changed, by topic: stay, room, door, payment, request, conflict, health."""
+        """What changed, by topic: stay, room, door, alarm, payment, request, conflict, health."""
         info.context.staff()
         wanted = None if topics is None else frozenset(topics)
         async for change in info.context.ports.news.changes(wanted):

@@ -15,6 +15,7 @@ from kiosk.clock import Clock
 from kiosk.desk import Desk
 from kiosk.live import Live
 from kiosk.page import OpenStay, Page
+from kiosk.screens.alarms import Alarms
 from kiosk.screens.arrivals import Arrivals
 from kiosk.screens.cleaning import Cleaning
 from kiosk.screens.confirm import Confirm
@@ -43,6 +44,7 @@ PAGES: dict[str, type[Page]] = {
     "rooms": Rooms,
     "walk_in": WalkIn,
     "requests": Requests,
+    "alarms": Alarms,
     "cleaning": Cleaning,
     "conflicts": Conflicts,
     "hand_over": HandOverPage,

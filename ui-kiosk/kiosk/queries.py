@@ -50,15 +50,17 @@ _LINE = """id code state arrival departure roomTypeId roomId roomNumber roomRead
 _CONFLICT = "id stayId what boxSays upstreamSays atMs open"
 _REQUEST = "id stayId roomNumber type status text atMs"
 _OPENING = "id stayId doorTitle askedMs outcome refusal evidence sentence"
+_ALARM = "deviceId roomId alarm sentence sinceMs daysLeft seenBy"
 _ROOM = "id number roomTypeId floor status occupiedBy dueIn"
 
 STANDING = Query[words.Standing](
     name="Standing",
     root="",
-    text="""query Standing {
-  house { title timeZone currency businessDate nowMs clockSure checkInFrom checkOutUntil }
-  health { lineDownSinceMs vitals { name state lastConfirmedMs queued oldestMs sentence } }
-  me { actor name roles terminal shift } }""",
+    text=f"""query Standing {{
+  house {{ title timeZone currency businessDate nowMs clockSure checkInFrom checkOutUntil }}
+  health {{ lineDownSinceMs vitals {{ name state lastConfirmedMs queued oldestMs sentence }} }}
+  me {{ actor name roles terminal shift }}
+  deviceAlarms {{ {_ALARM} }} }}""",
     shape=words.Standing,
 )
 ROOM_TYPES = Query[list[words.RoomType]](
@@ -141,6 +143,13 @@ REQUESTS = Query[list[words.Request]](
     shape=list[words.Request],
     empty=[],
 )
+DEVICE_ALARMS = Query[list[words.DeviceAlarm]](
+    name="DeviceAlarms",
+    root="deviceAlarms",
+    text=f"query DeviceAlarms {{ deviceAlarms {{ {_ALARM} }} }}",
+    shape=list[words.DeviceAlarm],
+    empty=[],
+)
 CLEANING = Query[list[words.CleaningRow]](
     name="Cleaning",
     root="cleaningList",
@@ -211,6 +220,8 @@ MAKE_REQUEST = _act(
     "makeRequest", "Write down a request", type="String!", text="String!", stayId="ID", roomId="ID"
 )
 SET_REQUEST_STATUS = _act("setRequestStatus", "Change a request", requestId="ID!", status="String!")
+ACKNOWLEDGE_ALARM = _act("acknowledgeAlarm", "Take an alarm on", deviceId="ID!", alarm="AlarmKind!")
+MOVE_VALVE = _act("moveValve", "Move a valve", deviceId="ID!", open="Boolean!")
 SET_ROOM_STATUS = _act(
     "setRoomStatus", "Set a room's status", roomId="ID!", status="RoomStatus!", reason="String"
 )

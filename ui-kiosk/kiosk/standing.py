@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kiosk import say
 from kiosk.desk import Desk
-from kiosk.words import Vital
+from kiosk.words import Standing, Vital
 
 WIDTH = 78  # a terminal of 80, one blank at each end
 # The most worrying first, since a narrow line is cut at its end.
@@ -26,7 +26,20 @@ def banner(desk: Desk) -> str:
         parts.append(f"LINE DOWN since {since} - doors, desk, keys work; cards by slip")
     if standing is not None and not standing.house.clock_sure:
         parts.insert(0, "CLOCK UNSURE")  # short, and first: a long line is cut at its end
+    if standing is not None and (alarm := _alarm(standing)):
+        parts.insert(0, alarm)
     return say.clip(" | ".join(parts), WIDTH)
+
+
+def _alarm(standing: Standing) -> str:
+    """The first alarm that nobody has taken on, and how many more there are."""
+    waiting = [alarm for alarm in standing.device_alarms if alarm.seen_by is None]
+    if not waiting:
+        return ""
+    first = waiting[0]
+    where = f"room {first.room_id}" if first.room_id else first.device_id
+    more = f" +{len(waiting) - 1}" if len(waiting) > 1 else ""
+    return f"{first.alarm.replace('_', ' ')}: {where}{more} (l)"
 
 
 def status(desk: Desk) -> str:

@@ -84,12 +84,25 @@ class Me(Word, frozen=True):
     shift: str | None = None
 
 
+class DeviceAlarm(Word, frozen=True):
+    """What a device suffers from."""
+
+    device_id: str
+    alarm: str
+    sentence: str
+    since_ms: int
+    room_id: str | None = None
+    days_left: int | None = None
+    seen_by: str | None = None
+
+
 class Standing(Word, frozen=True):
-    """House, health and me in one answer: asked every few seconds."""
+    """House, health, me and the alarms in one answer: asked every few seconds."""
 
     house: House
     health: Health
     me: Me | None = None
+    device_alarms: list[DeviceAlarm] = []
 
 
 class GuestName(Word, frozen=True):
