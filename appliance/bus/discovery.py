@@ -126,7 +126,7 @@ def _climate(thing: Announced) -> dict[str, Any]:
     return {
         "name": None,
         "current_temperature_topic": topic,
-        "current_temperature_template": "{{ value_json.measured_c10 / 10 }}",
+        "current_temperature_template": "{{ value_json.measured_c10 / 10 if value_json.measured_c10 is not none }}",
         "temperature_state_topic": topic,
         "temperature_state_template": "{{ value_json.set_point_c10 / 10 }}",
         "action_topic": topic,

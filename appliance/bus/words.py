@@ -199,7 +199,7 @@ class ThermostatState:
     """Retained on `np/<device>/up/state`."""
 
     set_point_c10: int
-    measured_c10: int
+    measured_c10: int | None  # None: it has no room sensor of its own
     eco: bool
     heating: bool
     wall_ms: int

@@ -57,15 +57,21 @@ def live(core: ThermostatCore, hours: float, from_ms: int = NOON_MS) -> int:
     return end
 
 
+def measured_c10(core: ThermostatCore, moment: Reading) -> int:
+    c10 = core.state(moment).measured_c10
+    assert c10 is not None
+    return c10
+
+
 def test_a_cold_room_reaches_its_set_point_in_hours_and_stays_there() -> None:
     core = room()
     live(core, 1)
-    assert 180 < core.state(at(NOON_MS)).measured_c10 < 210
+    assert 180 < measured_c10(core, at(NOON_MS)) < 210
     end = live(core, 8, NOON_MS + HOUR_MS)
     seen = []
     for ms in range(end, end + 3 * HOUR_MS, 60_000):
         core.tick(at(ms))
-        seen.append(core.state(at(ms)).measured_c10)
+        seen.append(measured_c10(core, at(ms)))
     assert 206 <= min(seen) <= max(seen) <= 214
 
 
@@ -74,9 +80,9 @@ def test_eco_lets_the_room_cool_slowly_and_no_lower_than_eco() -> None:
     end = live(core, 9)
     core.handle_order(order(eco=True), at(end))
     end = live(core, 1, end)
-    assert core.state(at(end)).measured_c10 > 180, "a room does not fall ten degrees in an hour"
+    assert measured_c10(core, at(end)) > 180, "a room does not fall ten degrees in an hour"
     end = live(core, 20, end)
-    assert 155 <= core.state(at(end)).measured_c10 <= 165
+    assert 155 <= measured_c10(core, at(end)) <= 165
     core.handle_order(order(2, eco=False), at(end))
     assert core.state(at(end)).set_point_c10 == 210, "the guest's wish was kept"
 
@@ -86,7 +92,7 @@ def test_a_leap_of_a_day_lands_where_a_day_of_minutes_lands() -> None:
     leaper.tick(at(NOON_MS + 24 * HOUR_MS))
     live(walker, 24)
     moment = at(NOON_MS + 24 * HOUR_MS)
-    assert abs(leaper.state(moment).measured_c10 - walker.state(moment).measured_c10) < 40
+    assert abs(measured_c10(leaper, moment) - measured_c10(walker, moment)) < 40
 
 
 @pytest.mark.parametrize(
@@ -129,4 +135,4 @@ def test_a_room_measured_once_an_hour_is_as_warm_as_one_measured_every_minute() 
     for ms in range(NOON_MS, end + 1, HOUR_MS):
         hourly.tick(at(ms))
     live(minutely, 24)
-    assert abs(hourly.state(at(end)).measured_c10 - minutely.state(at(end)).measured_c10) <= 4
+    assert abs(measured_c10(hourly, at(end)) - measured_c10(minutely, at(end))) <= 4
