@@ -97,6 +97,7 @@ class Scenery:
     time_zone: str = "Europe/Lisbon"
     web_port: int = 0
     clouds: bool = True
+    water: bool = False  # a leak sensor and a valve in every room
     pull_interval_s: float = 2.0
     environment: Mapping[str, str] = field(default_factory=dict)  # added to every process's
 
@@ -435,7 +436,8 @@ def property_text(scenery: Scenery) -> str:
             f'rate = "{rate}"\noffline_allotment = {kind.allotment}\n'
         )
         numbers = json.dumps(list(kind.rooms))
-        parts.append(f'[[rooms]]\nnumbers = {numbers}\ntype = "{kind.id}"\nbuilding = "main"\n')
+        rooms = f'[[rooms]]\nnumbers = {numbers}\ntype = "{kind.id}"\nbuilding = "main"\n'
+        parts.append(rooms + ("leak_sensors = true\nvalves = true\n" if scenery.water else ""))
     parts += [
         f'[[staff]]\nid = "{person.id}"\nname = "{person.name}"\n'
         f'roles = ["{person.role}"]\npin = "{person.pin}"\n'

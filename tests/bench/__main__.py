@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.figures import Figure, table, write_json
 
-PARTS = ("bench_ask", "bench_house", "bench_bus")
+PARTS = ("bench_ask", "bench_house", "bench_bus", "bench_water")
 
 
 def main() -> int:
