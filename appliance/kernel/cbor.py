@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import cbor2
+
 # A key nests four deep (message, payload map, rights list, one right); one more is nonsense.
 DEPTH_MAX: Final = 5
 
@@ -34,6 +36,15 @@ def read(data: bytes) -> Item:
     if end != len(data):
         raise NotStrictError("bytes follow the item")
     return item
+
+
+def write(item: Item) -> bytes:
+    """The one form that `read` takes.
+
+    cbor2 sorts map keys by length first (RFC 7049). That is the order of RFC 8949 as long as no map
+    has -1 to -24 beside 24 and above; ours have not, and `read` would refuse what has.
+    """
+    return cbor2.dumps(item, canonical=True)
 
 
 def head(data: bytes, at: int) -> tuple[int, int, int]:

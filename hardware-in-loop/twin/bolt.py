@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from appliance.kernel.clock import Reading
     from twin.books import EventBook
     from twin.flash import Flash
+    from twin.identity import LockIdentity
     from twin.journal import Journal
-    from twin.judge import LockIdentity
 
 # Four AA cells, the usual pack; 40,000 moves or five years idle, whichever comes first.
 BATTERY_UAH: Final = 2_400_000

@@ -15,11 +15,11 @@ from appliance.bus.words import (
     Verb,
 )
 from appliance.kernel.cose import Flaw
+from drivers.judge import Judge, No, Pass, flaw_refusal, outside
 from twin.backoff import Backoff
 from twin.bolt import LOCKED, UNLOCKED, Bolt
 from twin.books import EventBook, OrderBook, refused
 from twin.core import Reply
-from twin.judge import Judge, LockIdentity, No, Pass, flaw_refusal, outside
 from twin.pin_slots import PIN_DIGITS_MAX, PinSlots, Slot
 from twin.rtc import Rtc
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from appliance.bus.words import DeviceEvent
     from appliance.kernel.clock import Reading
     from twin.flash import Flash
+    from twin.identity import LockIdentity
     from twin.journal import Journal
 
 FIRMWARE: Final = "twin-lock 1"

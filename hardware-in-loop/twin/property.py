@@ -14,7 +14,7 @@ from appliance.kernel.cose import issuers
 from twin.device import Device
 from twin.faults import FaultPlan
 from twin.flash import Flash
-from twin.judge import LockIdentity
+from twin.identity import LockIdentity
 from twin.leak import LeakCore
 from twin.lock import LockCore
 from twin.thermostat import RoomStart, ThermostatCore

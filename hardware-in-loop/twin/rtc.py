@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from appliance.kernel.clock import UNCERTAINTY_SURE_MS_MAX
+from drivers.judge import DeviceTime
 
 if TYPE_CHECKING:
     from appliance.kernel.clock import Reading
@@ -14,20 +14,6 @@ if TYPE_CHECKING:
 # ble.md 2.9: 2 s when set, then 100 ppm, so unsure (600 s) after 69 days without being set.
 SET_UNCERTAINTY_MS: Final = 2_000
 DRIFT_PPM_MAX: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceTime:
-    """What the device believes: UTC in ms, and the half-width of the interval that holds truth."""
-
-    ms: int
-    uncertainty_ms: int
-    known: bool
-
-    @property
-    def sure(self) -> bool:
-        """Whether keys and orders that depend on time may be judged."""
-        return self.known and self.uncertainty_ms <= UNCERTAINTY_SURE_MS_MAX
 
 
 class Rtc:

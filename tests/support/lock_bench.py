@@ -11,8 +11,8 @@ from appliance.bus.words import Order, Verb, answer_topic
 from appliance.kernel.clock import Reading
 from appliance.kernel.cose import Claims, issuers, point_of, sign
 from twin.flash import Flash
+from twin.identity import LockIdentity
 from twin.journal import Journal
-from twin.judge import LockIdentity
 from twin.lock import LockCore
 from twin.pin_slots import seal_pin
 
