@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from appliance.bus.words import (
-        DeviceKind,
-        EventKind,
-        LockRefusal,
-        Order,
-        Outcome,
-        State,
-        TunnelFrame,
-    )
+from appliance.bus.words import (
+    DeviceKind,
+    EventKind,
+    LockRefusal,
+    Order,
+    Outcome,
+    State,
+    TunnelFrame,
+)
 
 
 class Evidence(StrEnum):
@@ -40,6 +39,7 @@ class Evidence(StrEnum):
     EXPIRED = "expired"  # too late when it came
     NOT_SUPPORTED = "not_supported"  # this device has no such act
     BROKE = "broke"  # our own code raised after something may have left
+    DESK = "desk"  # decided by the driver itself, from what it keeps: nothing was sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
