@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from appliance.bus.words import DeviceKind
 from appliance.engines.climate.messages import (
     AcknowledgeAlarm,
     AlarmAcknowledged,
@@ -41,8 +42,9 @@ class AlarmsState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmScene:
-    """A device's alarms and its room."""
+    """A device's alarms, what it is, and its room."""
 
+    kind: DeviceKind | None
     room_id: str | None
     state: AlarmsState
 
@@ -73,9 +75,13 @@ def alarm_stream(command: AlarmCommand, _: Context) -> str:
 
 def load_alarms(facts: Facts, command: AlarmCommand, _: Context) -> AlarmScene:
     """A device's alarms; a driver process has some too, and no room."""
-    row = facts.row("SELECT room_id FROM climate_device WHERE device_id = ?", (command.device_id,))
+    row = facts.row(
+        "SELECT kind, room_id FROM climate_device WHERE device_id = ?", (command.device_id,)
+    )
     return AlarmScene(
-        room_id=None if row is None else row[0], state=facts.fold(f"alarms/{command.device_id}")
+        kind=None if row is None else DeviceKind(row[0]),
+        room_id=None if row is None else row[1],
+        state=facts.fold(f"alarms/{command.device_id}"),
     )
 
 
@@ -90,6 +96,7 @@ def raise_alarm(scene: AlarmScene, command: RaiseAlarm, _: Context) -> Decision:
         alarm=command.alarm,
         battery_pct=command.battery_pct,
         days_left=command.days_left,
+        device_kind=scene.kind,
     )
     return [event]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from appliance.bus.words import Outcome
+from appliance.bus.words import DeviceKind, Outcome
 from appliance.kernel.messages import Admission, Command, Event, Role, asked, fact
 
 BOX = frozenset({Role.SERVICE})
@@ -243,6 +243,7 @@ class AlarmRaised(Event):
     alarm: AlarmKind
     battery_pct: int | None = None
     days_left: int | None = None
+    device_kind: DeviceKind | None = None  # None: a driver process
 
 
 @fact

@@ -42,6 +42,7 @@ class Refusal(StrEnum):
     UNKNOWN_ROOM = "unknown_room"
     UNKNOWN_ROOM_TYPE = "unknown_room_type"
     ROOM_NOT_READY = "room_not_ready"
+    DOOR_IN_TROUBLE = "door_in_trouble"  # its lock may not open for the guest tonight
     ROOM_OUT_OF_ORDER = "room_out_of_order"
     ROOM_OCCUPIED = "room_occupied"  # another guest has not left it yet
     SAME_ROOM = "same_room"

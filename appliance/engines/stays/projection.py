@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from appliance.bus.words import DeviceKind
 from appliance.engines.calendar.messages import HoldConfirmed, NightsHeld
+from appliance.engines.climate.messages import AlarmCleared, AlarmKind, AlarmRaised
 from appliance.engines.housekeeping.messages import RoomStatus, RoomStatusSet
 from appliance.engines.inventory.messages import PropertySetUp, RoomAdded, RoomTypeAdded
 from appliance.engines.stays.messages import (
@@ -163,7 +165,14 @@ CREATE TABLE IF NOT EXISTS stays_room (
     status TEXT NOT NULL,
     occupied_by TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS stays_room_of_type ON stays_room (room_type_id)
+CREATE INDEX IF NOT EXISTS stays_room_of_type ON stays_room (room_type_id);
+CREATE TABLE IF NOT EXISTS stays_door_trouble (
+    device_id TEXT NOT NULL,
+    alarm TEXT NOT NULL,
+    room_id TEXT NOT NULL,
+    PRIMARY KEY (device_id, alarm)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS stays_door_trouble_room ON stays_door_trouble (room_id)
 """
 
 TABLES = [
@@ -178,7 +187,16 @@ TABLES = [
     "stays_audit",
     "stays_room_type",
     "stays_room",
+    "stays_door_trouble",
 ]
+
+# A lock with one of these may not open for a guest who comes late.
+TROUBLES = frozenset(
+    {AlarmKind.JAMMED, AlarmKind.TAMPER, AlarmKind.LOG_BROKEN, AlarmKind.CLOCK_LOST}
+)
+# Cells that are foretold to last until the day after tomorrow, or that are at their end now.
+CRITICAL_DAYS = 2
+CRITICAL_PCT = 10
 
 
 def _set(db: Connection, stay_id: str, **columns: str | int | None) -> None:
@@ -549,6 +567,27 @@ def _hold_confirmed(db: Connection, event: HoldConfirmed, _recorded: Recorded) -
     _set(db, event.holder_id, at_risk=0)
 
 
+def _alarm_raised(db: Connection, event: AlarmRaised, _recorded: Recorded) -> None:
+    if event.device_kind is not DeviceKind.LOCK or event.room_id is None:
+        return
+    empty = event.alarm is AlarmKind.BATTERY and (
+        (event.days_left is not None and event.days_left <= CRITICAL_DAYS)
+        or (event.battery_pct is not None and event.battery_pct <= CRITICAL_PCT)
+    )
+    if empty or event.alarm in TROUBLES:
+        db.execute(
+            "INSERT OR REPLACE INTO stays_door_trouble VALUES (?, ?, ?)",
+            (event.device_id, event.alarm.value, event.room_id),
+        )
+
+
+def _alarm_cleared(db: Connection, event: AlarmCleared, _recorded: Recorded) -> None:
+    db.execute(
+        "DELETE FROM stays_door_trouble WHERE device_id = ? AND alarm = ?",
+        (event.device_id, event.alarm.value),
+    )
+
+
 PROJECTION = Projection(
     name="stays",
     ddl=DDL.strip().split(";\n"),
@@ -580,5 +619,7 @@ PROJECTION = Projection(
         RoomStatusSet: _room_status_set,
         NightsHeld: _nights_held,
         HoldConfirmed: _hold_confirmed,
+        AlarmRaised: _alarm_raised,
+        AlarmCleared: _alarm_cleared,
     },
 )

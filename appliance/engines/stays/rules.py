@@ -97,12 +97,14 @@ def _room_refusal(room: Room | None) -> Refusal | None:
 
 
 def _entry_refusal(room: Room, stay_id: str, *, accept_not_ready: bool) -> Refusal | No | None:
-    """Who may go into a room now. A person may accept dust, never another guest."""
+    """Who may go into a room now. A person may accept dust or a bad lock, never another guest."""
     if room.occupied_by not in {None, stay_id}:
         detail = {"room_id": room.room_id, "stay_id": room.occupied_by}
         return No(refusal=Refusal.ROOM_OCCUPIED, detail=detail)
     if not room.ready and not accept_not_ready:
         return No(refusal=Refusal.ROOM_NOT_READY, detail={"status": room.status.value})
+    if room.door_trouble is not None and not accept_not_ready:
+        return No(refusal=Refusal.DOOR_IN_TROUBLE, detail={"alarm": room.door_trouble})
     return None
 
 

@@ -44,6 +44,7 @@ class Room:
     status: RoomStatus
     occupied_by: str | None
     spans: Sequence[Span] = ()
+    door_trouble: str | None = None  # what its lock suffers from
 
     @property
     def ready(self) -> bool:
@@ -183,7 +184,8 @@ def _first_room(facts: Facts, command: SellWalkIn) -> str | None:
         "SELECT room_id FROM stays_room r WHERE room_type_id = ? AND status <> 'out_of_order'"
         " AND NOT EXISTS (SELECT 1 FROM stays_span s WHERE s.room_id = r.room_id"
         " AND s.first < ? AND s.until > ?)"
-        " ORDER BY status NOT IN ('clean', 'inspected'), occupied_by IS NOT NULL,"
+        " ORDER BY EXISTS (SELECT 1 FROM stays_door_trouble t WHERE t.room_id = r.room_id),"
+        " status NOT IN ('clean', 'inspected'), occupied_by IS NOT NULL,"
         " length(number), number LIMIT 1",
         (command.room_type_id, command.departure.isoformat(), command.arrival.isoformat()),
     )
@@ -232,7 +234,9 @@ def _rooms(facts: Facts, wanted: set[str | None], today: date) -> dict[str, Room
     found = {}
     for room_id in sorted(each for each in wanted if each is not None):
         row = facts.row(
-            "SELECT room_type_id, status, occupied_by FROM stays_room WHERE room_id = ?",
+            "SELECT room_type_id, status, occupied_by, (SELECT alarm FROM stays_door_trouble t"
+            " WHERE t.room_id = r.room_id ORDER BY alarm LIMIT 1)"
+            " FROM stays_room r WHERE room_id = ?",
             (room_id,),
         )
         if row is None:
@@ -250,5 +254,6 @@ def _rooms(facts: Facts, wanted: set[str | None], today: date) -> dict[str, Room
                 Span(stay_id=who, start=date.fromisoformat(first), end=date.fromisoformat(until))
                 for who, first, until in spans
             ],
+            door_trouble=row[3],
         )
     return found

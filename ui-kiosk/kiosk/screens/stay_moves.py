@@ -14,7 +14,7 @@ from kiosk.screens.form import Field, Form
 from kiosk.words import Room, Stay
 
 # Codes under which the box refuses a room that is not ready yet.
-NOT_READY = frozenset({"room_not_ready"})
+NOT_READY = frozenset({"room_not_ready", "door_in_trouble"})
 
 
 class StayActs(NavPage):
