@@ -32,6 +32,7 @@ MUTATIONS: Final = _ROOT.fields
 # What a housekeeper's work needs. A mutation that is added is refused to them until it stands here.
 HOUSEKEEPING: Final = {
     "acknowledgeAlarm",
+    "enrolPhone",
     "moveValve",
     "openDoor",
     "setRoomStatus",
@@ -40,6 +41,7 @@ HOUSEKEEPING: Final = {
     "setRequestStatus",
     "openShift",
     "closeShift",
+    "removePhone",
 }
 # And what only a manager may do, of what a clerk is refused.
 MANAGERS: Final = {

@@ -77,6 +77,19 @@ class Locksmith:
         )
         return sign(claims, self._issuer)
 
+    def mobile(self, key: KeyFacts, point: bytes, ends_s: int) -> bytes:
+        """The same key for one phone and no other, until `ends_s` (UTC seconds)."""
+        claims = Claims(
+            nbf_s=key.valid_from_s,
+            exp_s=ends_s,
+            cti=bytes.fromhex(key.cti),
+            doors=((key.door_number, UNLOCK_BIT),),
+            gen=key.generation,
+            aud=self.property_id,
+            cnf=point,
+        )
+        return sign(claims, self._issuer)
+
     def press(self, opening: OpenAsked) -> bytes:
         """The credential of one press: the key's own name and generation, dead with the order."""
         expires_s = -(-opening.expires_at_ms // 1000)

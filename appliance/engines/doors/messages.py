@@ -12,6 +12,7 @@ from appliance.kernel.messages import Admission, Command, Event, Role, asked, fa
 DESK = frozenset({Role.FRONT_DESK, Role.MANAGER, Role.ADMIN})
 OPENERS = DESK | {Role.GUEST, Role.RESIDENT, Role.HOUSEKEEPING, Role.MAINTENANCE, Role.SERVICE}
 BOX = frozenset({Role.SERVICE})
+PHONE_HOLDERS = (OPENERS | {Role.CONCIERGE}) - BOX
 
 
 class HolderKind(StrEnum):
@@ -51,6 +52,10 @@ class Refusal(StrEnum):
     UNKNOWN_DEVICE = "unknown_device"
     NO_SLOT = "no_slot"
     NO_EVIDENCE = "no_evidence"  # a second word on an opening needs something that shows it
+    BAD_POINT = "bad_point"  # not 65 bytes of a point on P-256
+    PHONE_OF_ANOTHER = "phone_of_another"
+    TOO_MANY_PHONES = "too_many_phones"
+    UNKNOWN_PHONE = "unknown_phone"
 
 
 @asked
@@ -159,6 +164,44 @@ class NotePinShown(Command):
     roles: ClassVar[frozenset[Role]] = DESK | BOX | {Role.GUEST, Role.RESIDENT}
     door_id: str
     key_id: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolPhone(Command):
+    """A phone for its holder, asked by nobody else. `point`: 65 bytes of P-256, hex."""
+
+    name: ClassVar[str] = "doors.enrol_phone"
+    admission: ClassVar[Admission] = Admission.GUEST
+    roles: ClassVar[frozenset[Role]] = PHONE_HOLDERS
+    holder_kind: HolderKind
+    holder_id: str
+    point: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovePhone(Command):
+    """One phone gets no key any more; what it has ends within 26 h, or with its key."""
+
+    name: ClassVar[str] = "doors.remove_phone"
+    admission: ClassVar[Admission] = Admission.GUEST
+    roles: ClassVar[frozenset[Role]] = PHONE_HOLDERS | BOX
+    holder_kind: HolderKind
+    holder_id: str
+    phone_id: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndPhones(Command):
+    """Every phone of a holder ends with the holder's time here. None to end is no error."""
+
+    name: ClassVar[str] = "doors.end_phones"
+    roles: ClassVar[frozenset[Role]] = DESK | BOX
+    holder_kind: HolderKind
+    holder_id: str
+    reason: str
 
 
 @fact
@@ -283,3 +326,27 @@ class PinShown(Event):
     key_id: str
     holder_kind: HolderKind
     holder_id: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneEnrolled(Event):
+    """A phone that mobile keys may be bound to. The point is public; its key never left the phone."""
+
+    kind: ClassVar[str] = "doors.phone_enrolled.v1"
+    phone_id: str
+    point: str  # 65 bytes, hex
+    holder_kind: HolderKind
+    holder_id: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneRemoved(Event):
+    """A phone that gets no key any more."""
+
+    kind: ClassVar[str] = "doors.phone_removed.v1"
+    phone_id: str
+    holder_kind: HolderKind
+    holder_id: str
+    reason: str  # "removed", or why the holder's time ended

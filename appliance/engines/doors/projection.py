@@ -12,6 +12,8 @@ from appliance.engines.doors.messages import (
     KeyRevoked,
     OpenAsked,
     OpenSettled,
+    PhoneEnrolled,
+    PhoneRemoved,
 )
 from appliance.engines.identity.messages import StaffAdded, StaffDeactivated
 from appliance.engines.inventory.messages import DoorAdded, PropertySetUp
@@ -80,6 +82,16 @@ _DDL: Final = (
     (
         "CREATE TABLE IF NOT EXISTS doors_delivery (key_id TEXT NOT NULL, what TEXT NOT NULL,"
         " outcome TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (key_id, what)) STRICT"
+    ),
+    (
+        "CREATE TABLE IF NOT EXISTS doors_phone (position INTEGER PRIMARY KEY,"
+        " phone_id TEXT NOT NULL, point TEXT NOT NULL, holder_kind TEXT NOT NULL,"
+        " holder_id TEXT NOT NULL, enrolled_at_ms INTEGER NOT NULL, removed_at_ms INTEGER) STRICT"
+    ),
+    "CREATE INDEX IF NOT EXISTS doors_phone_holder ON doors_phone (holder_kind, holder_id)",
+    (
+        "CREATE UNIQUE INDEX IF NOT EXISTS doors_phone_one ON doors_phone (phone_id)"
+        " WHERE removed_at_ms IS NULL"
     ),
 )
 
@@ -240,6 +252,27 @@ def _delivery(db: Connection, event: DeliveryNoted, recorded: Recorded) -> None:
     )
 
 
+def _phone(db: Connection, event: PhoneEnrolled, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT INTO doors_phone VALUES (?, ?, ?, ?, ?, ?, NULL)",
+        (
+            recorded.position,
+            event.phone_id,
+            event.point,
+            event.holder_kind.value,
+            event.holder_id,
+            recorded.at_wall_ms,
+        ),
+    )
+
+
+def _phone_gone(db: Connection, event: PhoneRemoved, recorded: Recorded) -> None:
+    db.execute(
+        "UPDATE doors_phone SET removed_at_ms = ? WHERE phone_id = ? AND removed_at_ms IS NULL",
+        (recorded.at_wall_ms, event.phone_id),
+    )
+
+
 _ON: Final[dict[type[Event], Apply]] = {
     PropertySetUp: _house,
     DoorAdded: _door,
@@ -259,6 +292,8 @@ _ON: Final[dict[type[Event], Apply]] = {
     OpenSettled: _settled,
     AccessLogged: _access,
     DeliveryNoted: _delivery,
+    PhoneEnrolled: _phone,
+    PhoneRemoved: _phone_gone,
 }
 
 PROJECTION: Final = Projection(
@@ -272,6 +307,7 @@ PROJECTION: Final = Projection(
         "doors_opening",
         "doors_access",
         "doors_delivery",
+        "doors_phone",
     ),
     on=_ON,
 )

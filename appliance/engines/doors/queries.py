@@ -98,6 +98,30 @@ class AccessView:
     missed: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneView:
+    """A phone that gets keys."""
+
+    phone_id: str
+    point: bytes
+    enrolled_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittingView:
+    """How a door's lock is spoken to. `lock_point`: the 65 bytes a phone knows it by."""
+
+    device_id: str
+    shared: bool
+    protocol: str
+    lock_point: bytes | None
+
+    @property
+    def tunnel(self) -> bool:
+        """Whether the box can carry a phone's frames to it."""
+        return self.protocol == "npk" and self.lock_point is not None
+
+
 async def keys_of(reader: Reader, kind: HolderKind, holder_id: str) -> list[KeyView]:
     """The keys a holder had, the newest `KEYS_MAX` of them, newest first."""
     where = " WHERE k.holder_kind = ? AND k.holder_id = ? ORDER BY k.rowid DESC LIMIT ?"
@@ -143,6 +167,54 @@ async def lock_of_room(reader: Reader, room_id: str) -> str | None:
     query = "SELECT device_id FROM doors_door WHERE room_id = ? ORDER BY door_id"
     row = await reader.row(query, (room_id,))
     return None if row is None else str(row[0])
+
+
+async def fitting_of(reader: Reader, door_id: str) -> FittingView | None:
+    """How a door is fitted; None: no such door."""
+    row = await reader.row(
+        "SELECT device_id, room_id FROM doors_door WHERE door_id = ?", (door_id,)
+    )
+    if row is None:
+        return None
+    return FittingView(device_id=row[0], shared=row[1] is None, protocol="bus", lock_point=None)
+
+
+async def generation_now(reader: Reader, door_id: str, now_s: int) -> int:
+    """What a door is at for those who come and go: never ahead of the guest inside.
+
+    The same as `DoorState.generation_now`, read from the tables.
+    """
+    row = await reader.row(
+        "SELECT max(CASE WHEN k.revoked_at_ms IS NOT NULL THEN k.generation + 1"
+        " WHEN k.valid_from_s <= ?2 THEN k.generation END) FROM doors_key k"
+        " WHERE k.door_id = ?1 AND k.holder_kind IN ('stay', 'lease') AND (k.revoked_at_ms IS NULL"
+        " OR NOT EXISTS (SELECT 1 FROM doors_key o WHERE o.door_id = k.door_id"
+        "  AND o.holder_kind IN ('stay', 'lease') AND o.revoked_at_ms IS NULL"
+        "  AND o.generation <= k.generation))",
+        (door_id, now_s),
+    )
+    return 1 if row is None or row[0] is None else max(1, int(row[0]))
+
+
+async def phones_of(reader: Reader, kind: HolderKind, holder_id: str) -> list[PhoneView]:
+    """A holder's phones, newest first."""
+    rows = await reader.rows(
+        "SELECT phone_id, point, enrolled_at_ms FROM doors_phone WHERE holder_kind = ?"
+        " AND holder_id = ? AND removed_at_ms IS NULL ORDER BY position DESC",
+        (kind.value, holder_id),
+    )
+    return [
+        PhoneView(phone_id=row[0], point=bytes.fromhex(row[1]), enrolled_at_ms=row[2])
+        for row in rows
+    ]
+
+
+async def phone_of(
+    reader: Reader, kind: HolderKind, holder_id: str, phone_id: str
+) -> PhoneView | None:
+    """One phone of a holder's own."""
+    found = await phones_of(reader, kind, holder_id)
+    return next((phone for phone in found if phone.phone_id == phone_id), None)
 
 
 async def opening_by_id(reader: Reader, opening_id: str) -> OpeningView | None:

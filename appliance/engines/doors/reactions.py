@@ -13,12 +13,14 @@ from appliance.bus.words import EventKind, LockRefusal, Outcome
 from appliance.engines.doors.messages import (
     AccessLogged,
     CutKey,
+    EndPhones,
     HolderKind,
     KeyReason,
     RevocationAsked,
     RevokeKeys,
     SettleOpening,
 )
+from appliance.engines.doors.phones import has_phones
 from appliance.engines.doors.scene import (
     doors_held,
     doors_of_room,
@@ -53,11 +55,18 @@ _SHOWN_BY: Final = {
 def _gone(
     facts: Facts, event: CheckedOut | CheckInUndone | StayCancelled | NoShowMarked, _: Recorded
 ) -> Sequence[Command]:
-    return _revoke_all(facts, HolderKind.STAY, event.stay_id, _WHY[type(event)])
+    why = _WHY[type(event)]
+    revoked = _revoke_all(facts, HolderKind.STAY, event.stay_id, why)
+    if isinstance(event, CheckInUndone):
+        return revoked  # the booking stands, and the phone is still its guest's
+    return [*revoked, *_end_phones(facts, HolderKind.STAY, event.stay_id, why)]
 
 
 def _staff_gone(facts: Facts, event: StaffDeactivated, _: Recorded) -> Sequence[Command]:
-    return _revoke_all(facts, HolderKind.STAFF, event.person_id, "deactivated")
+    return [
+        *_revoke_all(facts, HolderKind.STAFF, event.person_id, "deactivated"),
+        *_end_phones(facts, HolderKind.STAFF, event.person_id, "deactivated"),
+    ]
 
 
 def _revocation(facts: Facts, event: RevocationAsked, _: Recorded) -> Sequence[Command]:
@@ -111,6 +120,12 @@ def _shown(facts: Facts, event: AccessLogged, _: Recorded) -> Sequence[Command]:
 def _revoke_all(facts: Facts, kind: HolderKind, holder_id: str, reason: str) -> Sequence[Command]:
     held = doors_held(facts, kind, holder_id)
     return [_revoke(kind, holder_id, door, reason) for door, _ in held]
+
+
+def _end_phones(facts: Facts, kind: HolderKind, holder_id: str, reason: str) -> Sequence[Command]:
+    if not has_phones(facts, kind, holder_id):
+        return []
+    return [EndPhones(holder_kind=kind, holder_id=holder_id, reason=reason)]
 
 
 def _revoke(kind: HolderKind, holder_id: str, door_id: str, reason: str) -> RevokeKeys:

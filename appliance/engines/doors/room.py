@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from appliance.engines.doors import rules, scene
+from appliance.engines.doors import phones, rules, scene
 from appliance.engines.doors.door import fold_door, fold_nothing
 from appliance.engines.doors.messages import (
     CutKey,
+    EndPhones,
+    EnrolPhone,
     LogAccess,
     NoteDelivery,
     NotePinShown,
     OpenDoor,
+    RemovePhone,
     RevokeKeys,
     SettleOpening,
 )
@@ -59,8 +62,31 @@ ENGINE: Final = Engine(
             load=scene.load_key,
             decide=rules.note_pin_shown,
         ),
+        Handling(
+            command=EnrolPhone,
+            stream=phones.phone_stream,
+            load=phones.load_enrol,
+            decide=phones.enrol_phone,
+        ),
+        Handling(
+            command=RemovePhone,
+            stream=phones.phone_stream,
+            load=phones.load_remove,
+            decide=phones.remove_phone,
+        ),
+        Handling(
+            command=EndPhones,
+            stream=phones.phone_stream,
+            load=phones.load_end,
+            decide=phones.end_phones,
+        ),
     ),
-    folds={"doors": fold_door, "holders": fold_nothing, "locks": rules.fold_lock},
+    folds={
+        "doors": fold_door,
+        "holders": fold_nothing,
+        "locks": rules.fold_lock,
+        "phones": fold_nothing,
+    },
     projection=PROJECTION,
     inline=INLINE,
 )

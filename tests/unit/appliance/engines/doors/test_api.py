@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,10 +12,10 @@ from strawberry.schema.config import StrawberryConfig
 
 from appliance.asked import SCALARS, NeedsSignInError, NotForYouError
 from appliance.engines.doors import api
-from appliance.kernel.deciding import Asking
-from appliance.kernel.messages import Answer, Command, Role, Who
+from appliance.kernel.messages import Role, Who
 from support.desk import CLERK
 from support.doors_house import DoorsHouse, open_doors_house
+from support.fake_asked import FakeAsked
 
 GUEST = Who(actor="stay:stay-204", role=Role.GUEST)
 OTHER = Who(actor="stay:stay-205", role=Role.GUEST)
@@ -28,50 +26,6 @@ SCHEMA = strawberry.Schema(
     config=StrawberryConfig(scalar_map=SCALARS),
 )
 OPEN = 'mutation { openDoor(id: "%s"%s) { id doorId outcome refusal sentence } }'
-
-
-@dataclass
-class FakeAsked:
-    """The port that the web fills in, over a house of doors."""
-
-    house: DoorsHouse
-    who: Who | None
-    language: str = "en"
-    asked: list[str] = field(default_factory=list)
-
-    @property
-    def reader(self) -> Any:
-        return self.house.reader
-
-    @property
-    def clock(self) -> Any:
-        return self.house.clock
-
-    @property
-    def ports(self) -> Any:
-        gateway = self.house.gateway
-        return SimpleNamespace(outcomes=gateway, locksmith=gateway.locksmith)
-
-    async def ask(self, command: Command, command_id: str) -> Answer:
-        self.asked.append(command.name)
-        asking = Asking(command=command, command_id=command_id, who=self.signed_in())
-        return await self.house.asker.ask(asking)
-
-    def say(self, answer: Answer) -> str:
-        return str(getattr(answer, "code", "done"))
-
-    def text(self, key: str, **values: object) -> str:
-        return f"{key} {values}" if values else key
-
-    def signed_in(self) -> Who:
-        if self.who is None:
-            raise NeedsSignInError
-        return self.who
-
-    def staff(self) -> Who:
-        if self.signed_in().role is Role.GUEST:
-            raise NotForYouError
-        return self.signed_in()
 
 
 @pytest.fixture

@@ -1,0 +1,77 @@
+"""What a phone is given to open doors by itself: its holder's living keys, bound to it, and soon over.
+
+Made at every fetch and kept nowhere in the box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from appliance.engines.doors import queries
+from appliance.engines.doors.door import DWELLERS
+from appliance.engines.doors.messages import HolderKind
+from appliance.engines.doors.phones import mobile_end_s
+
+if TYPE_CHECKING:
+    from appliance.engines.doors.credentials import Locksmith
+    from appliance.engines.doors.queries import KeyView
+    from appliance.kernel.clock import Reading
+    from appliance.kernel.reader import Reader
+
+# docs/npk1.md: how a phone finds our locks (drivers/npk/codes.py has the same).
+NPK_SERVICE: Final = "ebe1e0e4-41d4-403f-9452-bdedc7813032"
+NPK: Final = "npk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """One door as a phone needs it. Without `lock_point` a phone cannot tell the lock from another."""
+
+    door_id: str
+    title: str
+    number: int
+    credential: bytes
+    ends_s: int
+    lock_point: bytes | None
+    protocol: str
+    tunnel: bool
+
+
+async def bundles(
+    reader: Reader,
+    locksmith: Locksmith,
+    holder: tuple[HolderKind, str],
+    point: bytes,
+    now: Reading,
+) -> list[Bundle]:
+    """One for each door that the holder has a living key for, the longest key of each."""
+    best: dict[str, KeyView] = {}
+    for key in await queries.keys_of(reader, *holder):
+        known = best.get(key.facts.door_id)
+        longer = known is None or key.facts.valid_until_s > known.facts.valid_until_s
+        if key.live(now.wall_s) and longer:
+            best[key.facts.door_id] = key
+    found = []
+    for key in best.values():
+        fitting = await queries.fitting_of(reader, key.facts.door_id)
+        assert fitting is not None, "a key's door is in the read model"
+        facts = key.facts
+        if key.holder_kind not in DWELLERS and not fitting.shared:
+            # Staff whose key was cut before the guest came in are not the previous guest.
+            at_door = await queries.generation_now(reader, facts.door_id, now.wall_s)
+            facts = replace(facts, generation=max(facts.generation, at_door))
+        ends_s = mobile_end_s(facts.valid_until_s, now)
+        found.append(
+            Bundle(
+                door_id=facts.door_id,
+                title=key.door_title,
+                number=facts.door_number,
+                credential=locksmith.mobile(facts, point, ends_s),
+                ends_s=ends_s,
+                lock_point=fitting.lock_point,
+                protocol=fitting.protocol,
+                tunnel=fitting.tunnel,
+            )
+        )
+    return found
