@@ -26,6 +26,7 @@ class Rtc:
         self._known: bool = flash.get("clock", "known", default=True)
         self._offset_ms: int = flash.get("clock", "offset_ms", 0)
         self._set_at_ms: int = flash.get("clock", "set_at_ms", now.wall_ms)
+        self._set_doubt_ms: int = flash.get("clock", "set_doubt_ms", SET_UNCERTAINTY_MS)
         flash.put("clock", "set_at_ms", self._set_at_ms)
 
     def read(self, now: Reading) -> DeviceTime:
@@ -35,14 +36,15 @@ class Rtc:
             return DeviceTime(floor, UNCERTAINTY_SURE_MS_MAX + 1, known=False)
         age_ms = max(0, now.wall_ms - self._set_at_ms)
         drifted = int(age_ms * self._drift_ppm / 1e6)
-        uncertainty = SET_UNCERTAINTY_MS + age_ms * DRIFT_PPM_MAX // 1_000_000
+        uncertainty = self._set_doubt_ms + age_ms * DRIFT_PPM_MAX // 1_000_000
         return DeviceTime(now.wall_ms + self._offset_ms + drifted, uncertainty, known=True)
 
-    def set(self, wall_ms: int, now: Reading) -> bool:
+    def set(self, wall_ms: int, now: Reading, *, uncertainty_ms: int = SET_UNCERTAINTY_MS) -> bool:
         """Take the time from the box; False where it lies before what is known to be past."""
         if wall_ms < self._flash.get("clock", "floor_ms", 0):
             return False
         self._known, self._offset_ms, self._set_at_ms = True, wall_ms - now.wall_ms, now.wall_ms
+        self._set_doubt_ms = max(SET_UNCERTAINTY_MS, uncertainty_ms)
         self._store()
         return True
 
@@ -60,4 +62,5 @@ class Rtc:
         self._flash.put("clock", "known", self._known)
         self._flash.put("clock", "offset_ms", self._offset_ms)
         self._flash.put("clock", "set_at_ms", self._set_at_ms)
+        self._flash.put("clock", "set_doubt_ms", self._set_doubt_ms)
         self._flash.commit()
