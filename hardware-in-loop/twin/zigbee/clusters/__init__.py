@@ -1,0 +1,1 @@
+"""The clusters of our devices, server side, one file a thing (ZCL8)."""
