@@ -154,6 +154,7 @@ def _look_at_secrets(settings: Settings, _clock: Clock) -> Said:
 def _look_at_privacy(settings: Settings, _clock: Clock) -> Said:
     private = ["master.key", "keys.db", "log.db", "sync.db", CORE_TOKEN, "device-sheet.json"]
     private += ["bus-credentials.json", "pki/broker.key", "pki/ca.key"]
+    private += [path.name for path in settings.data_dir.glob("driver-*.*") if path.is_file()]
     for name in private:
         path = settings.data_dir / name
         if path.exists() and path.stat().st_mode & 0o077:

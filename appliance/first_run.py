@@ -69,6 +69,7 @@ class Made:
     facts: int  # new ones; 0 when all was there
     differing: tuple[str, ...]  # there already, in another form
     refused: tuple[str, ...]
+    later: tuple[str, ...] = ()  # what waits for a change of the settings
 
 
 def own_settings(
@@ -179,15 +180,16 @@ def _fill(
         for person in described.staff:
             if (pin := new_pins.get(person.id)) is not None:
                 said += _ask_all(rules, [_staff(person, pin, vault)])
-        sheet = write_sheet(described, wanted, (here, settings), vault)
+        written = write_sheet(described, wanted, (here, settings), vault, clock)
         facts = rules.log.head.position - before
     return Made(
         rooms=sum(key.startswith("init:room:") for key, _ in wanted),
-        devices=len(sheet.devices),
+        devices=written.devices,
         staff=len(described.staff),
         facts=facts,
         differing=tuple(what for what, code in said if code == "exists"),
         refused=tuple(f"{what}: {code}" for what, code in said if code != "exists"),
+        later=written.later,
     )
 
 
@@ -302,6 +304,8 @@ def _tell(described: PropertyFile, settings: Settings, made: Made, data: Path | 
         click.echo(f"left as it is: {what} is there already, in another form.", err=True)
     for sentence in made.refused:
         click.echo(f"not done: {sentence}", err=True)
+    for sentence in made.later:
+        click.echo(f"not done yet: {sentence}.", err=True)
     news = f"{made.facts} new facts" if made.facts else "nothing was new"
     click.echo(
         f"{described.property.title}: {made.rooms} rooms, {made.devices} devices,"

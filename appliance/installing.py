@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from appliance.bus import credentials as bus_credentials
 from appliance.bus import device_sheet
 from appliance.bus.certificates import Authority, new_authority
 from appliance.bus.credentials import BusRole, Credentials
 from appliance.bus.device_sheet import BusAddress, DeviceSheet, SheetDevice
+from appliance.driver_installing import in_the_way, write_driver
 from appliance.engines.inventory.messages import AddDoor
 from appliance.kernel.clock import Clock
 from appliance.kernel.cose import point_of
@@ -18,12 +20,20 @@ from appliance.kernel.messages import Command
 from appliance.kernel.secrets import issuer_key
 from appliance.kernel.settings import Settings
 from appliance.kernel.vault import Vault
-from appliance.property_file import PropertyFile, devices
+from appliance.property_file import PropertyFile, behind_radios, devices
 from appliance.where import CORE, CORE_TOKEN, DEVICE_SHEET
 
 PKI = ("ca.crt", "ca.key", "ca.crl", "broker.crt", "broker.key")
 # Where a listener on every address listens; no name to certify.
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - nothing is bound here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """How many things have a sheet, and which radios have none yet, each with what to do."""
+
+    devices: int
+    later: tuple[str, ...] = ()
 
 
 def make_pki(settings: Settings, property_id: str, clock: Clock) -> None:
@@ -54,9 +64,14 @@ def write_sheet(
     wanted: Sequence[tuple[str, Command]],
     places: tuple[Settings, Settings],
     vault: Vault,
-) -> DeviceSheet:
-    """The bus's credentials and the sheet of what each device must know; tokens are kept."""
+    clock: Clock,
+) -> Written:
+    """The bus's credentials, the sheet of what each device must know, and one for each radio.
+
+    Tokens are kept. A thing that has moved behind a radio loses its own name on the bus.
+    """
     here, settings = places
+    behind = behind_radios(described, wanted)
     path = here.data_dir / DEVICE_SHEET
     known = (
         {entry.device: entry for entry in device_sheet.load(path).devices} if path.exists() else {}
@@ -69,8 +84,12 @@ def write_sheet(
     numbers = {
         command.device_id: command.number for _, command in wanted if isinstance(command, AddDoor)
     }
+    for name in behind:
+        known.pop(name, None)
+        if credentials.active(name) is not None:
+            credentials = bus_credentials.revoke(credentials, name)
     for command in devices(wanted):
-        if command.device_id in known:
+        if command.device_id in known or command.device_id in behind:
             continue
         credentials, token = bus_credentials.add(credentials, command.device_id, BusRole.DEVICE)
         known[command.device_id] = SheetDevice(
@@ -81,12 +100,31 @@ def write_sheet(
             door_number=numbers.get(command.device_id),
             room=command.room_id,
         )
+    issuer_keys = (point_of(issuer_key(vault).public_key()).hex(),)
+    later = []
+    for radio in described.radio:
+        if (sentence := in_the_way(radio, settings)) is not None:
+            later.append(sentence)
+            continue
+        credentials = write_driver(
+            radio,
+            credentials,
+            behind=behind,
+            kinds={command.device_id: command.kind for command in devices(wanted)},
+            numbers=numbers,
+            rooms={command.device_id: command.room_id for command in devices(wanted)},
+            issuer_keys=issuer_keys,
+            property_id=described.property.id,
+            places=places,
+            vault=vault,
+            clock=clock,
+        )
     bus_credentials.write(file, credentials)
     sheet = DeviceSheet(
         property_id=described.property.id,
-        issuer_keys=(point_of(issuer_key(vault).public_key()).hex(),),
+        issuer_keys=issuer_keys,
         devices=tuple(known.values()),
         bus=BusAddress(host=settings.bus.host, port=settings.bus.port),
     )
     device_sheet.save(path, sheet)
-    return sheet
+    return Written(devices=len(sheet.devices) + len(behind), later=tuple(later))

@@ -20,6 +20,8 @@ import click
 
 from appliance.bus import discovery
 from appliance.bus.client import BusSettings, MqttBus
+from appliance.bus.credentials import BusRole, CredentialsError
+from appliance.bus.credentials import load as load_credentials
 from appliance.bus.words import DeviceKind
 from appliance.counterparties import Counterparties
 from appliance.engines.climate.gateway import Gateway as ClimateGateway
@@ -49,6 +51,7 @@ from appliance.kernel.tasks import Nursery
 from appliance.kernel.telemetry import Metrics, Tracer, build_metrics, open_tracer
 from appliance.kernel.vault import Vault, VaultError, open_vault
 from appliance.plan import own_bus_socket
+from appliance.radios import Radios
 from appliance.rebuilding import Rebuilding
 from appliance.rooms import ENGINES
 from appliance.vitals import Vitals, status
@@ -222,9 +225,24 @@ async def _start(box: Box) -> None:
     await box.followers.start(box.nursery)
     await box.doors.start()
     await box.climate.start()
+    await Radios(
+        bus=box.bus,
+        clock=box.clock,
+        health=box.health,
+        behind=functools.partial(_behind, box.settings),
+    ).start()
     box.nursery.mortal("measurements", box.telemetry.run())
     await _announce(box)
     await _watch(box)
+
+
+def _behind(settings: Settings, bridge: str) -> tuple[str, ...]:
+    """The things a bridge may speak for, by the file that lets it in."""
+    try:
+        known = load_credentials(settings.bus_credentials_file).active(bridge)
+    except CredentialsError:
+        return ()
+    return known.devices if known is not None and known.role is BusRole.BRIDGE else ()
 
 
 async def _watch(box: Box) -> None:

@@ -18,19 +18,24 @@ if TYPE_CHECKING:
 # sun_path of unix(7) holds 108 bytes with the zero at its end.
 SOCKET_PATH_BYTES_MAX = 107
 BUS_SOCKET = "bus.sock"
+# What driver_sheet.bridge_of puts before a radio's name; that module brings cryptography, which a
+# supervisor would carry for its whole life.
+DRIVER = "driver-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleProcess:
     """One role: its command line, and the file that says it is ready.
 
-    `alone`: the next role is not begun before this one is ready.
+    `alone`: the next role is not begun before this one is ready. `needed` False: one that cannot
+    start is said and left, and everything else goes on.
     """
 
     name: str
     command: Sequence[str]
     ready: Path | None = None
     alone: bool = False
+    needed: bool = True
 
 
 def verb(*words: str) -> tuple[str, ...]:
@@ -50,7 +55,18 @@ def roles_of(settings: Settings) -> list[RoleProcess]:
     roles.append(RoleProcess(name="appliance", command=verb("appliance"), ready=ready, alone=True))
     if settings.sync.pms.kind.value != "none" or settings.sync.payments.kind.value != "none":
         roles.append(RoleProcess(name="sync", command=verb("sync")))
+    # The last: the desk waits for no radio, and a radio without its stack stops nobody.
+    roles += [
+        RoleProcess(name=DRIVER + radio, command=verb("driver", radio), needed=False)
+        for radio in radios_of(settings)
+    ]
     return roles
+
+
+def radios_of(settings: Settings) -> list[str]:
+    """The radios that are driven on this box, by the sheets that `init` wrote."""
+    sheets = sorted(settings.data_dir.glob(f"{DRIVER}*.json"))
+    return [path.stem.removeprefix(DRIVER) for path in sheets]
 
 
 def _bus(settings: Settings, ready: Path) -> tuple[str, ...]:
@@ -152,7 +168,7 @@ def running(run_dir: Path) -> str | None:
             pid = int(path.read_text())
             line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             # A number may have been given to somebody else since: only our own verb counts.
-            if path.stem.encode() in line and pid != os.getpid():
+            if all(word in line for word in _words_of(path.stem)) and pid != os.getpid():
                 found[path.stem] = pid
     if not found:
         return None
@@ -163,6 +179,12 @@ def running(run_dir: Path) -> str | None:
         f"{names} of this property still run, without their supervisor:"
         f" run `kill {' '.join(str(pid) for pid in found.values())}` first."
     )
+
+
+def _words_of(role: str) -> list[bytes]:
+    """What stands in the command line of a role; of `driver-ble0` the verb and the radio."""
+    radio = role.removeprefix(DRIVER)
+    return [role.encode()] if radio == role else [b"driver", radio.encode()]
 
 
 def listens(path: Path) -> bool:

@@ -23,6 +23,15 @@ from appliance.engines.inventory.messages import (
 )
 from appliance.kernel.messages import Command, Role
 from appliance.kernel.money import exponent, minor
+from appliance.placing import (
+    BadPlacingError,
+    Placed,
+    RadioEntry,
+    ThingEntry,
+    check_radios,
+    new_things,
+    placed,
+)
 
 # 64 KiB: 2,000 rooms written one by one; ranges need far less.
 FILE_BYTES_MAX = 65_536
@@ -82,6 +91,8 @@ class RoomsEntry:
     thermostats: bool = True
     leak_sensors: bool = False
     valves: bool = False
+    radio: str | None = None  # the locks are behind this one
+    protocol: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +101,8 @@ class DoorEntry:
 
     id: str
     title: str
+    radio: str | None = None  # its lock is behind this one
+    protocol: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +133,8 @@ class PropertyFile:
     staff: tuple[StaffEntry, ...]
     door: tuple[DoorEntry, ...] = ()
     valve: tuple[ValveEntry, ...] = ()
+    radio: tuple[RadioEntry, ...] = ()
+    thing: tuple[ThingEntry, ...] = ()
 
 
 def read(path: Path) -> PropertyFile:
@@ -158,7 +173,15 @@ def _check(described: PropertyFile, name: str) -> None:
         raise BadPropertyFileError(f"{name}: {len(numbers)} rooms; one box serves {ROOMS_MAX}")
     if not any(Role.MANAGER in person.roles for person in described.staff):
         raise BadPropertyFileError(f"{name}: nobody on the staff has the role manager")
-    list(commands(described))  # rates are amounts, ranges are ranges
+    wanted = list(commands(described))  # rates are amounts, ranges are ranges
+    try:
+        check_radios(described.radio, described.thing)
+        behind_radios(described, wanted)
+    except BadPlacingError as error:
+        raise BadPropertyFileError(f"{name}: {error}") from error
+    names = [command.device_id for command in devices(wanted)]
+    if twice := {one for one in names if names.count(one) > 1}:
+        raise BadPropertyFileError(f"{name}: thing {min(twice)} is one of a room already")
 
 
 def _check_place(place: PropertyEntry, name: str) -> None:
@@ -265,6 +288,26 @@ def commands(described: PropertyFile) -> Iterator[tuple[str, Command]]:
         device_id = f"valve-{valve.id}"
         command = AddDevice(device_id=device_id, kind=DeviceKind.VALVE, room_id=None)
         yield (f"init:device:{device_id}", command)
+    for command in new_things(described.thing):
+        yield (f"init:device:{command.device_id}", command)
+
+
+def behind_radios(
+    described: PropertyFile, wanted: Sequence[tuple[str, Command]]
+) -> dict[str, Placed]:
+    """The things behind radios, by name; raises BadPlacingError where they do not fit together."""
+    locks = {
+        f"lock-{number}": (entry.radio, entry.protocol)
+        for entry in described.rooms
+        if entry.radio is not None
+        for number in numbers_of(entry)
+    }
+    locks |= {
+        f"lock-{door.id}": (door.radio, door.protocol)
+        for door in described.door
+        if door.radio is not None
+    }
+    return placed(described.radio, described.thing, locks, devices(wanted))
 
 
 def _room(entry: RoomsEntry, number: str, door_number: int) -> Iterator[tuple[str, Command]]:

@@ -120,6 +120,14 @@ class Supervisor:
             code = await self._live(running)
             if code is None:
                 return
+            if code == EXIT_CONFIG and not role.needed:
+                click.echo(
+                    f"nightporter: {role.name} needs a change before it can start; see its line"
+                    " above. Everything else goes on.",
+                    err=True,
+                )
+                await running.stop.wait()
+                return
             if code == EXIT_CONFIG:
                 self._give_up(
                     f"{role.name} needs a change before it can start; see its line above."

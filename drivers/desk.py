@@ -173,7 +173,7 @@ class Desk:
             return Ruling(told=_NO_RADIO)
         if self._doorman is None or device.decides:
             return Ruling()
-        return self._doorman.rule(order, now_ms)
+        return self._doorman.rule(order, self._office.time())
 
     def _late(self, order: Order, now_ms: int) -> LockRefusal | None:
         if order.verb is Verb.SET_CLOCK:

@@ -7,12 +7,14 @@ sealed PINs and the keep.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from appliance.bus.words import EventKind, LockRefusal, Order, Outcome, Verb
+from appliance.kernel.cose import Flaw
+from drivers.judge import DeviceTime, Judge, No, Pass, flaw_refusal
 from drivers.port import Evidence, Happening, Pin, Told
 
 NONCE_BYTES: Final = 12
@@ -32,62 +34,40 @@ class Ruling:
     told: Told | None = None
     event: Happening | None = None
     pin: Pin | None = field(default=None, repr=False)
-    right: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """A judge's word on one key: `right` where it holds, otherwise `refusal`."""
-
-    refusal: LockRefusal | None = None
-    cti: str | None = None  # hex
-    generation: int | None = None
-    right: Any = None
-
-
-class Judging(Protocol):
-    """The judge of one door: what it remembers outlives this process."""
-
-    @property
-    def generation(self) -> int:
-        """The highest generation that has come in."""
-        ...
-
-    def judge(self, credential: bytes, now_ms: int) -> Verdict:
-        """Decide on a key; changes nothing."""
-        ...
-
-    def admit(self, right: Any) -> None:
-        """Somebody comes in by that right: a newer generation ends the older one."""
-        ...
-
-    def deny(self, ctis: tuple[bytes, ...], generation_min: int | None) -> bool:
-        """Take denied names and a floor of generations; False where one is no name."""
-        ...
+    right: Pass | None = None
 
 
 class Doorman:
-    """Stands at one door whose lock opens for everybody that its radio lets through."""
+    """Stands at one door whose lock opens for everybody that its radio lets through.
 
-    def __init__(self, device: str, judge: Judging, *, secret: bytes) -> None:
-        """`secret`: the 32 bytes under which the box seals this device's PINs."""
+    The judge's memory is in the driver's file: what is admitted or denied inside a transaction of
+    the keep is on disk with it.
+    """
+
+    def __init__(
+        self, device: str, judge: Judge, *, secret: bytes, presser: bytes | None = None
+    ) -> None:
+        """`secret`: the 32 bytes under which the box seals this device's PINs.
+
+        `presser`: the 65-byte point whose key this driver holds; a press may be bound to it.
+        """
         self._device = device.encode()
         self._judge = judge
         self._box = AESGCM(secret)
+        self._presser = presser
 
     @property
     def generation(self) -> int:
         """The highest generation that has come in."""
         return self._judge.generation
 
-    def rule(self, order: Order, now_ms: int) -> Ruling:
+    def rule(self, order: Order, time: DeviceTime) -> Ruling:
         """Decide on one order; a refusal changes nothing but the log."""
         match order.verb:
             case Verb.UNLOCK:
-                return self._unlock(order, now_ms)
+                return self._unlock(order, time)
             case Verb.DENY:
-                taken = self._judge.deny(order.denied, order.generation)
-                return Ruling(told=_DONE if taken else _no(LockRefusal.BAD_FRAME))
+                return Ruling(told=self._deny(order))
             case Verb.PUT_PIN:
                 pin = self._open(order.pin_sealed)
                 if pin is None or order.slot is None:
@@ -101,12 +81,10 @@ class Doorman:
         if ruling.right is not None:
             self._judge.admit(ruling.right)
 
-    def _unlock(self, order: Order, now_ms: int) -> Ruling:
-        if order.credential is None:
-            return Ruling(told=_no(LockRefusal.BAD_FRAME))
-        verdict = self._judge.judge(order.credential, now_ms)
-        if verdict.refusal is None:
-            return Ruling(right=verdict.right)
+    def _unlock(self, order: Order, time: DeviceTime) -> Ruling:
+        verdict = self._judged(order.credential, time)
+        if isinstance(verdict, Pass):
+            return Ruling(right=verdict)
         event = Happening(
             kind=EventKind.REFUSED,
             order_id=order.id,
@@ -115,6 +93,24 @@ class Doorman:
             refusal=verdict.refusal,
         )
         return Ruling(told=_no(verdict.refusal), event=event)
+
+    def _judged(self, credential: bytes | None, time: DeviceTime) -> Pass | No:
+        if credential is None:
+            return No(refusal=LockRefusal.BAD_FRAME)
+        claims = self._judge.read(credential)
+        if isinstance(claims, Flaw):
+            return No(refusal=flaw_refusal(claims))
+        return self._judge.judge_key(claims, time, presser=self._presser)
+
+    def _deny(self, order: Order) -> Told:
+        if order.denylist is not None:
+            taken = self._judge.take_denylist(order.denylist)
+            # One that is not newer is one that we have.
+            if isinstance(taken, LockRefusal) and taken is not LockRefusal.SUPERSEDED:
+                return _no(taken)
+        if not self._judge.deny(order.denied, order.generation):
+            return _no(LockRefusal.BAD_FRAME)
+        return _DONE
 
     def _open(self, sealed: bytes | None) -> Pin | None:
         if sealed is None:

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from drivers.judge import DeviceTime
+
 if TYPE_CHECKING:
     from appliance.bus.words import DeviceAnswer, State
     from appliance.kernel.clock import Clock
@@ -52,3 +54,11 @@ class Office:
     def now_ms(self) -> int:
         """The time, never before a moment by which orders were refused or forgotten."""
         return max(self.clock.read().wall_ms, self.keep.floor_ms)
+
+    def time(self) -> DeviceTime:
+        """The same as a lock's clock would have it.
+
+        The box signed a press by the clock that we read, so its doubt is no doubt between the two.
+        """
+        doubt_ms = 0 if self.shares_clock else self.clock.read().uncertainty_ms
+        return DeviceTime(self.now_ms(), doubt_ms, known=True)

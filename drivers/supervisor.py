@@ -203,6 +203,7 @@ class Supervisor:
             restarts=self._restarts,
             devices=len(self._radio.devices),
             unknown_orders=self._keep.unknown_count(),
+            names=tuple(self._desks),
             alarms=tuple(sorted(self._shown.alarms.items())),
             point=None if self._point is None else self._point.hex(),
         )

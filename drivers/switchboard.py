@@ -116,9 +116,13 @@ class Switchboard:
         await self._bus.publish(telemetry_topic(device), msgspec.json.encode(values), qos=0)
 
     async def radio(self, state: RadioState) -> None:
-        """How the radio stands, retained."""
+        """How the radio stands, retained; and once more which things can be reached.
+
+        The box writes the things of a silent bridge off, maybe a moment after we were back.
+        """
         self._radio = encode(state)
         await self._say(radio_topic(self._bus.identity), self._radio, retain=True)
+        await self._say_presences()
 
     async def frame(self, device: str, frame: TunnelFrame) -> None:
         """One frame of a lock for a phone."""
@@ -168,12 +172,15 @@ class Switchboard:
             desk = self._desks.get(attempt.device)
             if desk is not None:
                 await desk.say_again(attempt)
-        for device, is_online in list(self._online.items()):
-            await self._say(online_topic(device), encode(Presence(online=is_online)), retain=True)
+        await self._say_presences()
         for device, payload in list(self._shown.states.items()):
             if device in self._desks:
                 await self._say(state_topic(device), payload, retain=True)
         self.ring()
+
+    async def _say_presences(self) -> None:
+        for device, is_online in list(self._online.items()):
+            await self._say(online_topic(device), encode(Presence(online=is_online)), retain=True)
 
     async def _speak(self) -> None:
         """Say every event until the bus has it, until the nursery closes."""

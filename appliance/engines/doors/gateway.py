@@ -277,7 +277,7 @@ class Gateway:
                     # Never begun, and by the lock's own clock too late to begin: it cannot move.
                     await self._settle(opening, Outcome.REFUSED, LockRefusal.EXPIRED, "read_back")
                     return
-                case Outcome.UNKNOWN:
+                case Outcome.UNKNOWN if not told.evidence:
                     # The lock lost its power in the middle: only a person can look.
                     return
                 case _:
