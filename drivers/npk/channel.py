@@ -61,6 +61,11 @@ def transcript(m1: bytes, lock_point: bytes, lock_nonce: bytes) -> bytes:
     return digest(b"NPK1", m1, lock_point, lock_nonce)
 
 
+def key_schedule(secret: bytes, hashed: bytes) -> bytes:
+    """56 bytes: phone's key and lock's key (16 each), phone's IV and lock's IV (12 each)."""
+    return HKDF(hashes.SHA256(), _SCHEDULE_BYTES, salt=hashed, info=b"NPK1 keys").derive(secret)
+
+
 def items(data: bytes, count: int) -> list[Item]:
     """The array of `count` items that a message is; raises ProtocolError."""
     try:
@@ -88,8 +93,7 @@ class Channel:
             theirs = point_key(their_point)
         except ValueError:
             raise ProtocolError("not a point of the curve") from None
-        secret = mine.exchange(ec.ECDH(), theirs)
-        okm = HKDF(hashes.SHA256(), _SCHEDULE_BYTES, salt=hashed, info=b"NPK1 keys").derive(secret)
+        okm = key_schedule(mine.exchange(ec.ECDH(), theirs), hashed)
         phones = AESGCM(okm[:16]), okm[32:44]
         locks = AESGCM(okm[16:32]), okm[44:56]
         (self._out, self._out_iv), (self._in, self._in_iv) = (

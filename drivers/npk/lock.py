@@ -111,13 +111,13 @@ class LockCore:
     def flags(self) -> int:
         """Bits of `Flag`, for the advertisement and the greeting."""
         time = self.body.time()
-        age_s = time.ms // 1000 - self.judge.denylist_at_s
+        old_ms = (self.judge.denylist_at_s + DENYLIST_OLD_S) * 1000
         raised = {
             Flag.TIME_UNKNOWN: not time.sure,
             Flag.LOG_WAITING: self.log.waiting > 0,
             Flag.PRIVACY: self.judge.privacy,
             Flag.BATTERY_LOW: self.body.state().battery_pct <= BATTERY_LOW_PCT,
-            Flag.DENYLIST_OLD: age_s > DENYLIST_OLD_S,
+            Flag.DENYLIST_OLD: not time.sure or time.ms > old_ms,
             Flag.OFFICE: self.flash.get("npk", "office", default=False),
         }
         return sum(flag for flag, up in raised.items() if up)
