@@ -143,6 +143,7 @@ class Ports:
     tokens: Any  # identity's tokens.Tokens
     directory: Any = None  # stays' directory of decrypted names
     locksmith: Any = None  # doors' Locksmith: derives PINs again
+    bus: Any = None  # the bus, for phones' tunnels; None: a box without one
     news: News = field(default_factory=News)
     devices: Devices = field(default_factory=NobodyHeard)
     standing: Callable[[], SyncStanding] = SyncStanding

@@ -138,7 +138,9 @@ class Guard:
         return too_many(wait_s) if wait_s > 0.0 else None
 
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        live = request.path == LIVE_PATH and _is_socket(request)
+        live = is_socket(request) and (
+            request.path == LIVE_PATH or request.path.startswith(TUNNEL_ROOT)
+        )
         try:
             # Sockets live in real time, so their deadlines do.
             async with asyncio.timeout(None if live else self.request_s_max):
@@ -162,9 +164,11 @@ class Guard:
 
 
 LIVE_PATH: Final = "/graphql"
+TUNNEL_ROOT: Final = "/my/doors/"
 
 
-def _is_socket(request: web.Request) -> bool:
+def is_socket(request: web.Request) -> bool:
+    """Whether a request wants to become a WebSocket."""
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 

@@ -28,6 +28,7 @@ from appliance.web.live import Live
 from appliance.web.pages import Pages
 from appliance.web.schema import build_schema
 from appliance.web.sessions import Sessions
+from appliance.web.tunnel import Tunnels
 
 # A day: the file's name in the page carries no version, and the box is near.
 STATIC_CACHE: Final = "public, max-age=300"
@@ -57,6 +58,9 @@ def build_app(ports: Ports, *, dev: bool = False) -> web.Application:
     app[LIVE_KEY] = entrance.live
     app.add_routes(sessions.routes())
     app.add_routes(pages.routes())
+    tunnels = Tunnels(ports, sessions)
+    app.on_startup.append(tunnels.start)
+    app.add_routes(tunnels.routes())
     app.add_routes(Console(ports, sessions, pages, desk).routes())
     app.add_routes(
         [

@@ -61,6 +61,7 @@ class Box(Protocol):
     doors: Any
     climate: Any
     locksmith: Any
+    bus: Any
     directory: Any
     counterparties: Any
 
@@ -122,6 +123,7 @@ def build_ports(box: Any, *, public_url: str | None = None) -> Ports:
         approve=approve,
         directory=box.directory,
         locksmith=box.locksmith,
+        bus=box.bus,
         devices=BusDevices(box.doors, box.climate),
         standing=functools.partial(_standing, box.counterparties),
         news=news,

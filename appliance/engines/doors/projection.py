@@ -38,7 +38,8 @@ _DDL: Final = (
     ),
     (
         "CREATE TABLE IF NOT EXISTS doors_door (door_id TEXT PRIMARY KEY, number INTEGER NOT NULL,"
-        " title TEXT NOT NULL, device_id TEXT NOT NULL, room_id TEXT) STRICT"
+        " title TEXT NOT NULL, device_id TEXT NOT NULL, room_id TEXT,"
+        " protocol TEXT NOT NULL DEFAULT 'bus', lock_point TEXT) STRICT"
     ),
     "CREATE INDEX IF NOT EXISTS doors_door_device ON doors_door (device_id)",
     "CREATE INDEX IF NOT EXISTS doors_door_room ON doors_door (room_id)",
@@ -105,7 +106,8 @@ def _house(db: Connection, event: PropertySetUp, _: Recorded) -> None:
 
 def _door(db: Connection, event: DoorAdded, _: Recorded) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO doors_door VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO doors_door (door_id, number, title, device_id, room_id)"
+        " VALUES (?, ?, ?, ?, ?)",
         (event.door_id, event.number, event.title, event.device_id, event.room_id),
     )
 

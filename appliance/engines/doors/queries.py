@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from appliance.bus.words import EventKind, LockRefusal, Outcome
 from appliance.engines.doors.credentials import KeyFacts
-from appliance.engines.doors.messages import HolderKind, KeyReason
+from appliance.engines.doors.messages import HolderKind, KeyReason, Refusal
 
 if TYPE_CHECKING:
     from appliance.kernel.reader import Reader
@@ -172,11 +172,37 @@ async def lock_of_room(reader: Reader, room_id: str) -> str | None:
 async def fitting_of(reader: Reader, door_id: str) -> FittingView | None:
     """How a door is fitted; None: no such door."""
     row = await reader.row(
-        "SELECT device_id, room_id FROM doors_door WHERE door_id = ?", (door_id,)
+        "SELECT device_id, room_id, protocol, lock_point FROM doors_door WHERE door_id = ?",
+        (door_id,),
     )
     if row is None:
         return None
-    return FittingView(device_id=row[0], shared=row[1] is None, protocol="bus", lock_point=None)
+    return FittingView(
+        device_id=row[0],
+        shared=row[1] is None,
+        protocol=row[2],
+        lock_point=None if row[3] is None else bytes.fromhex(row[3]),
+    )
+
+
+async def unable_at(
+    reader: Reader, kind: HolderKind, holder_id: str, door_id: str, now_s: int
+) -> Refusal | None:
+    """Why a holder could not open this door now; None: there is a living key.
+
+    A door that is not there is the same to a stranger as one that is: there is no key.
+    """
+    keys = [
+        key
+        for key in await keys_of(reader, kind, holder_id)
+        if key.facts.door_id == door_id and key.revoked_at_ms is None
+    ]
+    if any(key.live(now_s) for key in keys):
+        return None
+    if not keys:
+        return Refusal.NO_KEY
+    not_yet = any(key.facts.valid_from_s > now_s for key in keys)
+    return Refusal.KEY_NOT_YET if not_yet else Refusal.KEY_EXPIRED
 
 
 async def generation_now(reader: Reader, door_id: str, now_s: int) -> int:
