@@ -1,0 +1,1 @@
+"""Things that live on the same broker under other people's topics."""
