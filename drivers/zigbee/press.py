@@ -1,0 +1,110 @@
+"""One press of a door and what speaks for it: its answer, the lock's event, the bolt that was read."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from appliance.bus.words import LockRefusal, Outcome
+from drivers.port import Evidence, Told
+from drivers.zigbee.journey import RecalledError
+from drivers.zigbee.stack import never_sent
+
+if TYPE_CHECKING:
+    from drivers.zigbee.journey import Journey
+    from drivers.zigbee.stack import Kind
+
+# NOT_AUTHORIZED: the lock wants a PIN with every command of the radio.
+NOT_AUTHORIZED: Final = 0x7E
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Unlock or lock. Toggle (0x02) is not here: what it does depends on what was before."""
+
+    command: str
+    number: int
+    event: int  # the operation event that reports it
+    state: int  # `lock_state` when it is done
+    opens: bool
+
+
+OPEN: Final = Act(command="unlock_door", number=0x01, event=0x02, state=0x02, opens=True)
+SHUT: Final = Act(command="lock_door", number=0x00, event=0x01, state=0x01, opens=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class Press:
+    """One transmission of one order. `word` is the first evidence that came after the deadline."""
+
+    order_id: str
+    act: Act
+    begun_s: float
+    journey: Journey
+    told: Told | None = None
+    reported: bool = False  # its operation event was seen
+    before: bool = False  # whether the bolt was certainly where the act starts from
+    word: asyncio.Future[Told] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    @property
+    def may_have_moved(self) -> bool:
+        """Whether the lock may have heard it."""
+        told = self.told
+        return self.journey.left and not (told is not None and told.outcome is Outcome.NOT_SENT)
+
+    def hear(self, told: Told) -> None:
+        """Evidence came; the first counts."""
+        if not self.word.done():
+            self.word.set_result(told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """What the transmission ended in where that proves nothing."""
+
+    why: Evidence
+    note: str = ""
+    stray: Any = None  # a frame of the lock that was taken for the answer
+
+
+def by_status(status: int, evidence: Evidence, *, jammed: bool = False) -> Told:
+    """The lock's own answer."""
+    if status == 0:
+        return Told(outcome=Outcome.DONE, evidence=(evidence,))
+    refusal = LockRefusal.WRONG_PIN if status == NOT_AUTHORIZED else None
+    return Told(
+        outcome=Outcome.REFUSED,
+        evidence=(evidence,),
+        refusal=LockRefusal.JAMMED if jammed else refusal,
+        note=f"status {status:#04x}",
+    )
+
+
+def by_answer(act: Act, answer: Any, *, jammed: bool) -> Told | Unclear:
+    """Read what the stack took for the answer.
+
+    zigpy hands over any frame of the lock whose number is ours, also an event of the lock's own
+    (60 of 60 where the counters run in step); only an answer to this very command counts.
+    """
+    kind = type(answer).__name__
+    if kind == f"{act.command}_response":
+        return by_status(int(answer.status), Evidence.ANSWER, jammed=jammed)
+    if kind == "Default_Response" and int(answer.command_id) == act.number:
+        return by_status(int(answer.status), Evidence.ANSWER, jammed=jammed)
+    return Unclear(why=Evidence.MISMATCH, note=kind, stray=answer)
+
+
+def by_error(kind: Kind, journey: Journey, error: BaseException) -> Told | Unclear:
+    """Read what the stack raised; only what proves that nothing went out is NOT_SENT."""
+    note = type(error).__name__
+    status = journey.refused if journey.refused is not None else journey.status
+    if status is not None:
+        note = f"{note} {status:#04x}"
+    if isinstance(error, RecalledError) or journey.recall():
+        return Told(outcome=Outcome.NOT_SENT, evidence=(Evidence.NEVER_LEFT,), note=note)
+    if never_sent(kind, journey):
+        return Told(outcome=Outcome.NOT_SENT, evidence=(Evidence.STACK_REFUSED,), note=note)
+    return Unclear(why=Evidence.DEADLINE, note=note)
