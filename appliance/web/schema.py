@@ -54,6 +54,7 @@ def build_schema() -> strawberry.federation.Schema:
     mutation: Any = merge_types(
         "Mutation",
         (
+            inventory.Mutation,
             stays.Mutation,
             doors.Mutation,
             phones.Mutation,

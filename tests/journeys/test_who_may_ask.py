@@ -49,6 +49,7 @@ MANAGERS: Final = {
     "changePin",
     "deactivateStaff",
     "changeSetting",
+    "fitDoor",
     "resumeFollower",
 }
 VALUES: Final[dict[str, str]] = {

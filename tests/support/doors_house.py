@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from appliance.bus.credentials import BusRole
@@ -174,27 +175,34 @@ def _gateway(
     )
 
 
-def sheet(desk: Desk, numbers: Sequence[int]) -> DeviceSheet:
-    """What the locks were told when they were provisioned."""
+def sheet(
+    desk: Desk, numbers: Sequence[int], spares: Mapping[str, int] = MappingProxyType({})
+) -> DeviceSheet:
+    """What the locks were told when they were provisioned; `spares` wait for a door's number."""
+    locks = {f"lock-{number}": number for number in numbers} | dict(spares)
     return DeviceSheet(
         property_id="marina",
         issuer_keys=(point_of(ISSUER.public_key()).hex(),),
         devices=tuple(
             SheetDevice(
-                device=f"lock-{number}",
+                device=device,
                 kind=DeviceKind.LOCK,
-                secret_hex=device_secret(desk.vault, f"lock-{number}").hex(),
+                secret_hex=device_secret(desk.vault, device).hex(),
                 token="none",
                 door_number=number,
             )
-            for number in numbers
+            for device, number in locks.items()
         ),
     )
 
 
 @asynccontextmanager
 async def open_doors_house(
-    folder: Path, numbers: Sequence[int] = (204, 205), *, seed: int = 0
+    folder: Path,
+    numbers: Sequence[int] = (204, 205),
+    *,
+    seed: int = 0,
+    spares: Mapping[str, int] = MappingProxyType({}),
 ) -> AsyncGenerator[DoorsHouse, None]:
     """Rooms with doors, one stay in each (`stay-204`), locks plugged in; nobody has a key yet."""
     desk = Desk(folder, [news.NEWS, ENGINE])
@@ -204,7 +212,7 @@ async def open_doors_house(
     outside, journal = _nursery(), Journal()
     hub = InProcessHub(clock=clock, nursery=outside)
     twin = Property(
-        sheet(desk, numbers),
+        sheet(desk, numbers, spares),
         wire=hub_wire(hub),
         clock=clock,
         nursery=outside,

@@ -8,7 +8,14 @@ from datetime import date
 from typing import Any, ClassVar
 
 from appliance.bus.words import DeviceKind
-from appliance.engines.inventory.messages import DeviceAdded, DoorAdded, PropertySetUp, RoomAdded
+from appliance.engines.inventory.messages import (
+    DeviceAdded,
+    DoorAdded,
+    DoorFitted,
+    LockProtocol,
+    PropertySetUp,
+    RoomAdded,
+)
 from appliance.engines.stays.messages import (
     Booked,
     CheckedIn,
@@ -91,6 +98,27 @@ def door_added(number: int, *, shared: bool = False) -> DoorAdded:
         title=f"Door {number}",
         device_id=f"lock-{number}",
         room_id=None if shared else ROOM(number),
+    )
+
+
+def door_fitted(
+    number: int,
+    device_id: str,
+    protocol: LockProtocol = LockProtocol.BUS,
+    *,
+    presser_point: str | None = None,
+    lock_point: str | None = None,
+    new_lock: bool = False,
+) -> DoorFitted:
+    """Another lock at a door, or another way to speak to it."""
+    return DoorFitted(
+        door_id=f"door-{number}",
+        device_id=device_id,
+        protocol=protocol,
+        bridge="driver-0",
+        presser_point=presser_point,
+        lock_point=lock_point,
+        new_lock=new_lock,
     )
 
 

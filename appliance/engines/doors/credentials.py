@@ -90,8 +90,11 @@ class Locksmith:
         )
         return sign(claims, self._issuer)
 
-    def press(self, opening: OpenAsked) -> bytes:
-        """The credential of one press: the key's own name and generation, dead with the order."""
+    def press(self, opening: OpenAsked, presser: bytes | None = None) -> bytes:
+        """The credential of one press: the key's own name and generation, dead with the order.
+
+        `presser` is the point of the driver that presses; nobody else's press is then believed.
+        """
         expires_s = -(-opening.expires_at_ms // 1000)
         claims = Claims(
             nbf_s=expires_s - PRESS_BACKDATED_S,
@@ -100,6 +103,7 @@ class Locksmith:
             doors=((opening.door_number, UNLOCK_BIT),),
             gen=opening.generation,
             aud=self.property_id,
+            cnf=presser,
         )
         return sign(claims, self._issuer)
 

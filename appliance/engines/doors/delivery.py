@@ -43,7 +43,7 @@ SELECT k.key_id, k.door_id, d.number, d.device_id, k.generation,
         AND o.slot = k.slot AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2),
        (SELECT max(o.valid_until_s) FROM doors_key o WHERE o.door_id = k.door_id
         AND o.slot = k.slot AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2),
-       k.cti, k.slot, k.pin_ref
+       k.cti, k.slot, k.pin_ref, d.fitting
 FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id
 WHERE k.door_id = ?1 AND k.revoked_at_ms IS NULL AND k.valid_until_s > ?2
   AND NOT EXISTS (SELECT 1 FROM doors_key o WHERE o.door_id = k.door_id AND o.slot = k.slot
@@ -63,9 +63,14 @@ SELECT k.key_id, d.device_id, k.cti, k.slot,
        EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
                AND y.what = 'pin_cleared') AS cleared,
        EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
-               AND y.what = 'denied') AS denied
+               AND y.what = 'denied') AS denied,
+       d.fitting
 FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id
-WHERE k.door_id = ?1 AND k.revoked_at_ms IS NOT NULL AND k.valid_until_s > ?2
+WHERE k.door_id = ?1 AND k.revoked_at_ms IS NOT NULL AND (k.valid_until_s > ?2
+  -- A lock that is new here learns where the generations stand, also where all has ended.
+  OR (d.fitting > 0 AND k.key_id = (
+      SELECT l.key_id FROM doors_key l WHERE l.door_id = k.door_id AND l.revoked_at_ms IS NOT NULL
+      AND l.holder_kind IN ('stay', 'lease') ORDER BY l.generation DESC, l.rowid DESC LIMIT 1)))
 ORDER BY k.rowid
 """
 
@@ -80,6 +85,7 @@ class _Ended:
     floor: int | None
     cleared: bool
     denied: bool
+    fitting: int
 
 
 class Deliveries:
@@ -170,7 +176,7 @@ class Deliveries:
                 valid_until_s=key.valid_until_s,
                 generation=key.generation,
             )
-            if not await self._note(told, door_id, [key.key_id], "pin_put"):
+            if not await self._note(told, door_id, [key.key_id], "pin_put", row[10]):
                 return key.device_id
         return None
 
@@ -188,14 +194,15 @@ class Deliveries:
                 denied=tuple(bytes.fromhex(key.cti) for key in owed),
                 generation=max(floors, default=None),
             )
-            if not await self._note(told, door_id, [key.key_id for key in owed], "denied"):
+            ids = [key.key_id for key in owed]
+            if not await self._note(told, door_id, ids, "denied", owed[0].fitting):
                 return device_id
         for key in ended:
             # A slot that somebody else has by now is not ours to clear: their PIN is in it.
             if key.cleared or key.slot_taken:
                 continue
             told = await self._send(key.device_id, key.key_id, Verb.CLEAR_PIN, slot=key.slot)
-            if not await self._note(told, door_id, [key.key_id], "pin_cleared"):
+            if not await self._note(told, door_id, [key.key_id], "pin_cleared", key.fitting):
                 return key.device_id
         return None
 
@@ -211,7 +218,9 @@ class Deliveries:
         )
         return await self._orders.order(device_id, order, answer_s_max=ANSWER_S_MAX)
 
-    async def _note(self, told: Told, door_id: str, key_ids: list[str], what: str) -> bool:
+    async def _note(
+        self, told: Told, door_id: str, key_ids: list[str], what: str, fitting: int
+    ) -> bool:
         """Write a lock's word down; False where it said none that counts."""
         passing = told.answer is not None and told.answer.refusal in _PASSING
         if told.outcome not in {Outcome.DONE, Outcome.REFUSED} or passing:
@@ -219,8 +228,11 @@ class Deliveries:
         if told.outcome is Outcome.REFUSED:
             logger.error("the lock of %s refuses %s", door_id, what)
         for key_id in key_ids:
-            command = NoteDelivery(door_id=door_id, key_id=key_id, what=what, outcome=told.outcome)
-            command_id = f"delivery:{key_id}:{what}"
+            command = NoteDelivery(
+                door_id=door_id, key_id=key_id, what=what, outcome=told.outcome, fitting=fitting
+            )
+            # Another lock is another delivery of the same key.
+            command_id = f"delivery:{key_id}:{what}" + (f":{fitting}" if fitting else "")
             await self._ask(Asking(command=command, command_id=command_id, who=_BOX))
         return True
 
@@ -229,7 +241,7 @@ class Deliveries:
 
 
 def _ended(row: tuple[object, ...]) -> _Ended:
-    key_id, device_id, cti, slot, slot_taken, floor, cleared, denied = row
+    key_id, device_id, cti, slot, slot_taken, floor, cleared, denied, fitting = row
     return _Ended(
         key_id=str(key_id),
         device_id=str(device_id),
@@ -239,4 +251,5 @@ def _ended(row: tuple[object, ...]) -> _Ended:
         floor=None if floor is None else int(str(floor)),
         cleared=bool(cleared),
         denied=bool(denied),
+        fitting=int(str(fitting)),
     )

@@ -96,6 +96,11 @@ class LockLog:
 
     last: int = 0
     missing: frozenset[int] = frozenset()
+    series: int = 0
+
+    def of_series(self, series: int) -> LockLog:
+        """The numbers so far, none where another lock has taken the name since."""
+        return self if series == self.series else LockLog(series=series)
 
 
 def fold_door(state: DoorState | None, events: Iterable[Event]) -> DoorState:

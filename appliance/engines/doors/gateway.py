@@ -38,7 +38,12 @@ from appliance.engines.doors.messages import (
     OpenSettled,
     SettleOpening,
 )
-from appliance.engines.inventory.messages import DoorAdded, PropertySetUp
+from appliance.engines.inventory.messages import (
+    DoorAdded,
+    DoorFitted,
+    LockProtocol,
+    PropertySetUp,
+)
 from appliance.kernel.clock import sleep, within
 from appliance.kernel.deciding import Asking
 from appliance.kernel.messages import Answer, Done, KernelRefusal, Refused, Role, Who
@@ -121,6 +126,10 @@ class Gateway:
         self.locksmith = locksmith
         self._orders = Orders(bus=bus, clock=clock, on_late_answer=self._late)
         self._door_of: dict[str, str] = {}
+        # Which lock a name means, where it has meant another one before.
+        self._series: dict[str, int] = {}
+        # Who presses an NPK door: its driver's point, which the lock wants to see proved.
+        self._pressers: dict[str, bytes] = {}
         self._open: dict[str, _Open] = {}
         self._waiting: dict[str, asyncio.Future[Settled]] = {}
         self._known: OrderedDict[str, Settled] = OrderedDict()
@@ -182,10 +191,31 @@ class Gateway:
                     self.deliveries.owe(event.door_id)
                 case DoorAdded() as event:
                     self._door_of[event.device_id] = event.door_id
+                case DoorFitted() as event:
+                    self._fitted(event, fact.position)
                 case PropertySetUp() as event:
                     self.locksmith.property_id = event.property_id
                 case _:
                     pass
+
+    def _fitted(self, event: DoorFitted, position: int) -> None:
+        """Another lock may hang at the door now: the old one is no longer listened to."""
+        for device_id in [one for one, door in self._door_of.items() if door == event.door_id]:
+            del self._door_of[device_id]
+        self._door_of[event.device_id] = event.door_id
+        if event.new_lock:
+            self._series[event.device_id] = position
+        self._presser(event.door_id, event.protocol, event.presser_point)
+        self.deliveries.owe(event.door_id)
+
+    def _presser(self, door_id: str, protocol: str, point: str | None) -> None:
+        self._pressers.pop(door_id, None)
+        if protocol == LockProtocol.NPK and point is not None:
+            self._pressers[door_id] = bytes.fromhex(point)
+
+    def _serves(self, opening: _Open) -> bool:
+        """Whether the lock that was pressed is still the door's."""
+        return self._door_of.get(opening.device_id) == opening.door_id
 
     def _pressed(self, event: OpenAsked, fact: Recorded) -> None:
         opening = _Open(
@@ -235,7 +265,7 @@ class Gateway:
                     verb=Verb.UNLOCK,
                     expires_at_ms=event.expires_at_ms,
                     reply_topic=answer_topic(event.device_id),
-                    credential=self.locksmith.press(event),
+                    credential=self.locksmith.press(event, self._pressers.get(event.door_id)),
                     traceparent=span.traceparent,
                 )
                 told = await self._orders.order(event.device_id, order, answer_s_max=ANSWER_S_MAX)
@@ -247,6 +277,8 @@ class Gateway:
         if told.answer is None:
             silent = "not_sent" if told.outcome is Outcome.NOT_SENT else "deadline"
             await self._settle(opening, told.outcome, None, silent)
+        elif not self._serves(opening):
+            await self._settle(opening, Outcome.UNKNOWN, None, "other_lock")
         else:
             self.fittings.spoke(event.device_id)
             await self._settle(opening, told.outcome, told.answer.refusal, "answer")
@@ -254,7 +286,7 @@ class Gateway:
     async def _late(self, device_id: str, answer: DeviceAnswer) -> None:
         """An answer after the deadline, or to a press of the time before a restart."""
         opening = self._open.get(answer.id)
-        if opening is None or opening.device_id != device_id:
+        if opening is None or opening.device_id != device_id or not self._serves(opening):
             return
         if answer.outcome in {Outcome.DONE, Outcome.REFUSED}:
             await self._settle(opening, answer.outcome, answer.refusal, "late_answer")
@@ -266,6 +298,8 @@ class Gateway:
             await self.fittings.heard_of(opening.device_id, pause_s)
             if opening.opening_id not in self._open:
                 return
+            if not self._serves(opening):
+                return  # it was taken off: only a person can say
             told = await self._read_back(opening)
             if told is None or told.about != opening.opening_id:
                 continue
@@ -353,9 +387,10 @@ class Gateway:
             generation=event.generation,
         )
         opening = self._open.get(event.order_id or "")
+        series = self._series.get(device_id, 0)
         asking = Asking(
             command=command,
-            command_id=f"access:{device_id}:{event.seq}",
+            command_id=f"access:{device_id}:{event.seq}" + (f":{series}" if series else ""),
             who=BOX,
             trace=None if opening is None else opening.trace,
         )
@@ -384,8 +419,14 @@ class Gateway:
     # -- after a start ---------------------------------------------------------------------
 
     async def _load(self) -> None:
-        doors = await self._reader.rows("SELECT device_id, door_id FROM doors_door")
-        self._door_of.update(dict(doors))
+        doors = await self._reader.rows(
+            "SELECT d.device_id, d.door_id, d.protocol, d.presser_point, coalesce(s.series, 0)"
+            " FROM doors_door d LEFT JOIN doors_series s ON s.device_id = d.device_id"
+        )
+        for device_id, door_id, protocol, point, series in doors:
+            self._door_of[device_id] = door_id
+            self._series[device_id] = series
+            self._presser(door_id, protocol, point)
         house = await self._reader.row("SELECT property_id FROM doors_house")
         if house is not None:
             self.locksmith.property_id = house[0]

@@ -56,6 +56,7 @@ class Refusal(StrEnum):
     PHONE_OF_ANOTHER = "phone_of_another"
     TOO_MANY_PHONES = "too_many_phones"
     UNKNOWN_PHONE = "unknown_phone"
+    OTHER_LOCK = "other_lock"  # the door has got another lock since
 
 
 @asked
@@ -153,6 +154,7 @@ class NoteDelivery(Command):
     key_id: str
     what: str  # "pin_put", "pin_cleared", "denied"
     outcome: Outcome
+    fitting: int = 0  # the position of the fact that gave the door this lock; 0: its first one
 
 
 @asked
@@ -302,6 +304,7 @@ class AccessLogged(Event):
     key_id: str | None  # whose key it was, where we know
     holder_id: str | None
     missed: int = 0  # numbers between the last one and this one that never arrived
+    series: int = 0  # rises when another lock takes the device's name and counts from the start
 
 
 @fact
@@ -314,6 +317,7 @@ class DeliveryNoted(Event):
     key_id: str
     what: str
     outcome: Outcome
+    fitting: int = 0
 
 
 @fact

@@ -16,7 +16,12 @@ from appliance.engines.doors.messages import (
     PhoneRemoved,
 )
 from appliance.engines.identity.messages import StaffAdded, StaffDeactivated
-from appliance.engines.inventory.messages import DoorAdded, PropertySetUp
+from appliance.engines.inventory.messages import (
+    DoorAdded,
+    DoorFitted,
+    LockProtocol,
+    PropertySetUp,
+)
 from appliance.engines.stays.messages import (
     Booked,
     CheckedIn,
@@ -38,8 +43,14 @@ _DDL: Final = (
     ),
     (
         "CREATE TABLE IF NOT EXISTS doors_door (door_id TEXT PRIMARY KEY, number INTEGER NOT NULL,"
-        " title TEXT NOT NULL, device_id TEXT NOT NULL, room_id TEXT,"
-        " protocol TEXT NOT NULL DEFAULT 'bus', lock_point TEXT) STRICT"
+        " title TEXT NOT NULL, device_id TEXT NOT NULL, room_id TEXT, protocol TEXT NOT NULL,"
+        " bridge TEXT NOT NULL, presser_point TEXT, lock_point TEXT, fitting INTEGER NOT NULL)"
+        " STRICT"
+    ),
+    # The position from which a device's name means another lock, where it ever did.
+    (
+        "CREATE TABLE IF NOT EXISTS doors_series (device_id TEXT PRIMARY KEY,"
+        " series INTEGER NOT NULL) STRICT"
     ),
     "CREATE INDEX IF NOT EXISTS doors_door_device ON doors_door (device_id)",
     "CREATE INDEX IF NOT EXISTS doors_door_room ON doors_door (room_id)",
@@ -76,7 +87,7 @@ _DDL: Final = (
         " position INTEGER NOT NULL, door_id TEXT NOT NULL, event TEXT NOT NULL,"
         " at_ms INTEGER NOT NULL, device_wall_ms INTEGER NOT NULL, uncertainty_ms INTEGER NOT NULL,"
         " order_id TEXT, key_id TEXT, holder_id TEXT, refusal TEXT, missed INTEGER NOT NULL,"
-        " PRIMARY KEY (device_id, seq)) STRICT"
+        " series INTEGER NOT NULL, PRIMARY KEY (device_id, series, seq)) STRICT"
     ),
     "CREATE INDEX IF NOT EXISTS doors_access_door ON doors_access (door_id, position)",
     "CREATE INDEX IF NOT EXISTS doors_access_position ON doors_access (position)",
@@ -106,9 +117,50 @@ def _house(db: Connection, event: PropertySetUp, _: Recorded) -> None:
 
 def _door(db: Connection, event: DoorAdded, _: Recorded) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO doors_door (door_id, number, title, device_id, room_id)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (event.door_id, event.number, event.title, event.device_id, event.room_id),
+        "INSERT OR REPLACE INTO doors_door VALUES (?, ?, ?, ?, ?, ?, '', NULL, NULL, 0)",
+        (
+            event.door_id,
+            event.number,
+            event.title,
+            event.device_id,
+            event.room_id,
+            LockProtocol.BUS.value,
+        ),
+    )
+
+
+def _fitted(db: Connection, event: DoorFitted, recorded: Recorded) -> None:
+    db.execute(
+        "UPDATE doors_door SET protocol = ?, bridge = ?, presser_point = ?, lock_point = ?"
+        " WHERE door_id = ?",
+        (
+            event.protocol.value,
+            event.bridge,
+            event.presser_point,
+            event.lock_point,
+            event.door_id,
+        ),
+    )
+    same = db.execute(
+        "SELECT 1 FROM doors_door WHERE door_id = ? AND device_id = ?",
+        (event.door_id, event.device_id),
+    ).fetchone()
+    if event.new_lock:
+        db.execute(
+            "INSERT OR REPLACE INTO doors_series VALUES (?, ?)",
+            (event.device_id, recorded.position),
+        )
+    elif same is not None:
+        return
+    # A lock that nobody has told anything: every PIN and every denial is owed again.
+    db.execute(
+        "UPDATE doors_door SET device_id = ?, fitting = ? WHERE door_id = ?",
+        (event.device_id, recorded.position, event.door_id),
+    )
+    db.execute(
+        "DELETE FROM doors_delivery WHERE key_id IN"
+        " (SELECT key_id FROM doors_key WHERE door_id = ?)",
+        (event.door_id,),
     )
 
 
@@ -228,7 +280,7 @@ def _settled(db: Connection, event: OpenSettled, recorded: Recorded) -> None:
 
 def _access(db: Connection, event: AccessLogged, recorded: Recorded) -> None:
     db.execute(
-        "INSERT INTO doors_access VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO doors_access VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             event.device_id,
             event.seq,
@@ -243,6 +295,7 @@ def _access(db: Connection, event: AccessLogged, recorded: Recorded) -> None:
             event.holder_id,
             event.refusal.value if event.refusal else None,
             event.missed,
+            event.series,
         ),
     )
 
@@ -278,6 +331,7 @@ def _phone_gone(db: Connection, event: PhoneRemoved, recorded: Recorded) -> None
 _ON: Final[dict[type[Event], Apply]] = {
     PropertySetUp: _house,
     DoorAdded: _door,
+    DoorFitted: _fitted,
     Booked: _booked,
     CheckedIn: _checked_in,
     RoomMoved: _moved,
@@ -304,6 +358,7 @@ PROJECTION: Final = Projection(
     tables=(
         "doors_house",
         "doors_door",
+        "doors_series",
         "doors_holder",
         "doors_key",
         "doors_opening",

@@ -53,7 +53,7 @@ ENGINE: Final = Engine(
         Handling(
             command=NoteDelivery,
             stream=scene.door_stream,
-            load=scene.load_key,
+            load=scene.load_delivery,
             decide=rules.note_delivery,
         ),
         Handling(

@@ -29,7 +29,13 @@ from appliance.engines.doors.messages import (
     RevokeKeys,
     SettleOpening,
 )
-from appliance.engines.doors.scene import AccessScene, Door, DoorScene, NamedKey
+from appliance.engines.doors.scene import (
+    AccessScene,
+    DeliveryScene,
+    Door,
+    DoorScene,
+    NamedKey,
+)
 from appliance.engines.doors.windows import Asked, KeyWindow, window
 from appliance.kernel.engine import Context, Decision, Yes
 from appliance.kernel.messages import Event, Role, Who
@@ -164,7 +170,7 @@ def log_access(scene: AccessScene, command: LogAccess, context: Context) -> Deci
     del context
     if scene.door is None:
         return Refusal.UNKNOWN_DEVICE
-    log = scene.log
+    log = scene.log.of_series(scene.series)
     if command.seq <= log.last and command.seq not in log.missing:
         return Refusal.SEEN_BEFORE
     event = AccessLogged(
@@ -182,20 +188,24 @@ def log_access(scene: AccessScene, command: LogAccess, context: Context) -> Deci
         key_id=None if scene.key is None else scene.key.key_id,
         holder_id=None if scene.key is None else scene.key.holder_id,
         missed=max(0, command.seq - log.last - 1),
+        series=scene.series,
     )
     return [event]
 
 
-def note_delivery(key: NamedKey | None, command: NoteDelivery, context: Context) -> Decision:
-    """A lock took or refused something of a key."""
+def note_delivery(scene: DeliveryScene, command: NoteDelivery, context: Context) -> Decision:
+    """A lock took or refused something of a key; a lock that was taken off says nothing here."""
     del context
-    if key is None:
+    if scene.key is None or scene.door is None:
         return Refusal.NO_KEY
+    if command.fitting != scene.door.fitting:
+        return Refusal.OTHER_LOCK
     event = DeliveryNoted(
         door_id=command.door_id,
         key_id=command.key_id,
         what=command.what,
         outcome=command.outcome,
+        fitting=command.fitting,
     )
     return [event]
 
@@ -218,13 +228,16 @@ def note_pin_shown(key: NamedKey | None, command: NotePinShown, context: Context
 def fold_lock(state: LockLog | None, events: Iterable[Event]) -> LockLog:
     """The numbers of one lock after some more facts."""
     state = state or LockLog()
-    last, missing = state.last, set(state.missing)
+    last, missing, series = state.last, set(state.missing), state.series
     for event in events:
         if isinstance(event, AccessLogged):
+            if event.series != series:
+                last, missing, series = 0, set(), event.series
             missing.discard(event.seq)
             missing.update(range(max(last + 1, event.seq - MISSING_MAX), event.seq))
             last = max(last, event.seq)
-    return LockLog(last=last, missing=frozenset(sorted(missing)[-MISSING_MAX:]))
+    kept = frozenset(sorted(missing)[-MISSING_MAX:])
+    return LockLog(last=last, missing=kept, series=series)
 
 
 def _unfit(scene: DoorScene, command: CutKey) -> Refusal | None:

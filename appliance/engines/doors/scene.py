@@ -24,7 +24,7 @@ from appliance.engines.doors.windows import departure_end_s
 from appliance.kernel.engine import Context, Facts
 
 GRACE_MIN = 120
-_DOOR = "SELECT door_id, number, device_id, room_id FROM doors_door WHERE"
+_DOOR = "SELECT door_id, number, device_id, room_id, fitting FROM doors_door WHERE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ class Door:
     number: int
     device_id: str
     room_id: str | None
+    fitting: int = 0  # the position of the fact that gave it this lock; 0: its first one
 
     @property
     def shared(self) -> bool:
@@ -75,6 +76,15 @@ class AccessScene:
 
     door: Door | None
     log: LockLog
+    key: NamedKey | None
+    series: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryScene:
+    """Whose key something was delivered for, and which lock the door has by now."""
+
+    door: Door | None
     key: NamedKey | None
 
 
@@ -123,6 +133,13 @@ def load_state(facts: Facts, command: SettleOpening, _: Context) -> DoorState:
     return state
 
 
+def load_delivery(facts: Facts, command: NoteDelivery, context: Context) -> DeliveryScene:
+    """The key, and the lock that the door has now."""
+    return DeliveryScene(
+        door=door_of(facts, command.door_id), key=load_key(facts, command, context)
+    )
+
+
 def load_key(facts: Facts, command: NoteDelivery | NotePinShown, _: Context) -> NamedKey | None:
     """Whose key, also of one long revoked."""
     return _key(facts, "key_id = ? AND door_id = ?", command.key_id, command.door_id)
@@ -131,8 +148,10 @@ def load_key(facts: Facts, command: NoteDelivery | NotePinShown, _: Context) -> 
 def load_access(facts: Facts, command: LogAccess, _: Context) -> AccessScene:
     """The door of a lock and the key that an event names by order, cti or slot."""
     door = _door(facts, "device_id = ?", command.device_id)
+    series = facts.row("SELECT series FROM doors_series WHERE device_id = ?", (command.device_id,))
     return AccessScene(
         door=door,
+        series=0 if series is None else series[0],
         log=facts.fold(f"locks/{command.device_id}"),
         key=None if door is None else _named_by(facts, command, door.door_id),
     )
@@ -198,7 +217,7 @@ def _door(facts: Facts, where: str, value: str) -> Door | None:
     row = facts.row(f"{_DOOR} {where}", (value,))
     if row is None:
         return None
-    return Door(door_id=row[0], number=row[1], device_id=row[2], room_id=row[3])
+    return Door(door_id=row[0], number=row[1], device_id=row[2], room_id=row[3], fitting=row[4])
 
 
 def _named_by(facts: Facts, command: LogAccess, door_id: str) -> NamedKey | None:

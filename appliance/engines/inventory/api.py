@@ -7,9 +7,12 @@ from typing import Any
 import strawberry
 import strawberry.federation
 
-from appliance.asked import Asked, Info, Minor
-from appliance.engines.inventory import projection
+from appliance.asked import Answer, Asked, Info, Minor, answer
+from appliance.engines.inventory import messages, projection
+from appliance.engines.inventory.messages import FitDoor
 from appliance.engines.inventory.projection import RoomRow
+
+LockProtocol = strawberry.enum(messages.LockProtocol, name="LockProtocol")
 
 
 @strawberry.type
@@ -130,6 +133,37 @@ class Query:
             )
             for row in await projection.room_types(info.context.reader)
         ]
+
+
+@strawberry.type
+class Mutation:
+    """Acts on what exists."""
+
+    @strawberry.mutation
+    async def fit_door(  # noqa: PLR0913 - what there is to say of a lock
+        self,
+        info: Info,
+        id: str,
+        door_id: strawberry.ID,
+        device_id: strawberry.ID,
+        protocol: LockProtocol,  # type: ignore[valid-type]
+        *,
+        bridge: str = "",
+        presser_point: str | None = None,
+        lock_point: str | None = None,
+        new_lock: bool = False,
+    ) -> Answer:
+        """Say which lock a door has and how it is spoken to."""
+        command = FitDoor(
+            door_id=str(door_id),
+            device_id=str(device_id),
+            protocol=protocol,
+            bridge=bridge,
+            presser_point=presser_point,
+            lock_point=lock_point,
+            new_lock=new_lock,
+        )
+        return await answer(info, command, id)
 
 
 class NotSetUpError(Exception):

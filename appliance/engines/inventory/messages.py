@@ -9,7 +9,24 @@ from typing import ClassVar
 from appliance.bus.words import DeviceKind
 from appliance.kernel.messages import Admission, Command, Event, Role, asked, fact
 
+# What a door says of itself fits in a name; a bridge is called like its driver, "driver-ble0".
+BRIDGE_CHARS_MAX = 64
 SET_UP = frozenset({Role.INSTALLER, Role.ADMIN, Role.MANAGER, Role.SERVICE})
+
+
+class LockProtocol(StrEnum):
+    """How a door's lock is spoken to."""
+
+    BUS = "bus"  # speaks our words on the bus by itself
+    NPK = "npk"
+    ZIGBEE = "zigbee"
+    NUKI = "nuki"
+    SHELLY = "shelly"
+    Z2M = "z2m"
+    ESPHOME = "esphome"
+    TASMOTA = "tasmota"
+    ZWAVE = "zwave"
+    HOME_ASSISTANT = "home_assistant"
 
 
 class Refusal(StrEnum):
@@ -28,6 +45,10 @@ class Refusal(StrEnum):
     BAD_NUMBER = "bad_number"  # below zero, or a door's number beyond a uint32
     NOT_A_LOCK = "not_a_lock"
     DEVICE_TAKEN = "device_taken"  # one lock, one door
+    UNKNOWN_DOOR = "unknown_door"
+    BAD_POINT = "bad_point"  # not 65 bytes of a point on P-256, in hex
+    NO_POINT = "no_point"  # an NPK lock knows its driver by a point
+    BAD_BRIDGE = "bad_bridge"  # a name beyond 64 characters, or none where a radio stands between
 
 
 @asked
@@ -115,6 +136,27 @@ class AddDoor(Command):
     room_id: str | None = None
 
 
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitDoor(Command):
+    """Say which lock a door has and how it is spoken to; also how a door changes its vendor.
+
+    `bridge` is the driver's name on the bus. `presser_point` is the key with which that driver
+    presses NPK locks, `lock_point` the lock's own: 65 bytes in hex. `new_lock`: another lock under
+    the same name, whose events are numbered from the start.
+    """
+
+    name: ClassVar[str] = "inventory.fit_door"
+    roles: ClassVar[frozenset[Role]] = SET_UP
+    door_id: str
+    device_id: str
+    protocol: LockProtocol
+    bridge: str = ""
+    presser_point: str | None = None
+    lock_point: str | None = None
+    new_lock: bool = False
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropertySetUp(Event):
@@ -192,3 +234,18 @@ class DoorAdded(Event):
     title: str
     device_id: str
     room_id: str | None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorFitted(Event):
+    """A door has this lock, spoken to like this. Without one it speaks on the bus by itself."""
+
+    kind: ClassVar[str] = "inventory.door_fitted.v1"
+    door_id: str
+    device_id: str
+    protocol: LockProtocol
+    bridge: str
+    presser_point: str | None
+    lock_point: str | None
+    new_lock: bool = False

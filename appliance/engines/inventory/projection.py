@@ -9,6 +9,8 @@ from appliance.engines.inventory.messages import (
     BuildingAdded,
     DeviceAdded,
     DoorAdded,
+    DoorFitted,
+    LockProtocol,
     PropertySetUp,
     RoomAdded,
     RoomTypeAdded,
@@ -59,7 +61,11 @@ CREATE TABLE IF NOT EXISTS inventory_door (
     number INTEGER NOT NULL UNIQUE,
     title TEXT NOT NULL,
     device_id TEXT NOT NULL UNIQUE,
-    room_id TEXT
+    room_id TEXT,
+    protocol TEXT NOT NULL,
+    bridge TEXT NOT NULL,
+    presser_point TEXT,
+    lock_point TEXT
 ) STRICT, WITHOUT ROWID
 """
 
@@ -121,8 +127,30 @@ def _device_added(db: Connection, event: DeviceAdded, _recorded: Recorded) -> No
 
 def _door_added(db: Connection, event: DoorAdded, _recorded: Recorded) -> None:
     db.execute(
-        "INSERT INTO inventory_door VALUES (?, ?, ?, ?, ?)",
-        (event.door_id, event.number, event.title, event.device_id, event.room_id),
+        "INSERT INTO inventory_door VALUES (?, ?, ?, ?, ?, ?, '', NULL, NULL)",
+        (
+            event.door_id,
+            event.number,
+            event.title,
+            event.device_id,
+            event.room_id,
+            LockProtocol.BUS.value,
+        ),
+    )
+
+
+def _door_fitted(db: Connection, event: DoorFitted, _recorded: Recorded) -> None:
+    db.execute(
+        "UPDATE inventory_door SET device_id = ?, protocol = ?, bridge = ?, presser_point = ?,"
+        " lock_point = ? WHERE door_id = ?",
+        (
+            event.device_id,
+            event.protocol.value,
+            event.bridge,
+            event.presser_point,
+            event.lock_point,
+            event.door_id,
+        ),
     )
 
 
@@ -144,6 +172,7 @@ PROJECTION = Projection(
         RoomAdded: _room_added,
         DeviceAdded: _device_added,
         DoorAdded: _door_added,
+        DoorFitted: _door_fitted,
     },
 )
 
@@ -188,13 +217,17 @@ class RoomRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorRow:
-    """One door and its lock."""
+    """One door, its lock, and how that is spoken to. Points are 65 bytes in hex."""
 
     door_id: str
     number: int
     title: str
     device_id: str
     room_id: str | None
+    protocol: str
+    bridge: str
+    presser_point: str | None
+    lock_point: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +243,7 @@ class DeviceRow:
 _PROPERTY = "account_id, property_id, title, time_zone, currency, check_in_from, check_out_until"
 _ROOM_TYPE = "room_type_id, title, sleeps, rate_minor, currency, offline_allotment, upstream_id"
 _ROOM = "room_id, building_id, room_type_id, number, floor, upstream_id"
-_DOOR = "door_id, number, title, device_id, room_id"
+_DOOR = "door_id, number, title, device_id, room_id, protocol, bridge, presser_point, lock_point"
 _DEVICE = "device_id, kind, room_id, vendor"
 
 

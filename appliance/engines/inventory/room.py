@@ -12,6 +12,7 @@ from appliance.engines.inventory.messages import (
     AddDoor,
     AddRoom,
     AddRoomType,
+    FitDoor,
     SetUpProperty,
 )
 from appliance.engines.inventory.projection import PROJECTION
@@ -38,6 +39,7 @@ ENGINE = Engine(
         _handling(AddRoom, rules.add_room),
         _handling(AddDevice, rules.add_device),
         _handling(AddDoor, rules.add_door),
+        _handling(FitDoor, rules.fit_door),
     ],
     folds={"inventory": rules.fold},
     projection=PROJECTION,

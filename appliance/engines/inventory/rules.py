@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from appliance.bus.words import DeviceKind
 from appliance.engines.inventory.messages import (
+    BRIDGE_CHARS_MAX,
     AddBuilding,
     AddDevice,
     AddDoor,
@@ -19,18 +20,23 @@ from appliance.engines.inventory.messages import (
     BuildingAdded,
     DeviceAdded,
     DoorAdded,
+    DoorFitted,
+    FitDoor,
+    LockProtocol,
     PropertySetUp,
     Refusal,
     RoomAdded,
     RoomTypeAdded,
     SetUpProperty,
 )
+from appliance.kernel.cose import POINT_BYTES, point_key
 from appliance.kernel.engine import Context, Decision, No, Yes
 from appliance.kernel.messages import Event
 from appliance.kernel.money import exponent
 
 # A credential names a door by an unsigned 32-bit number (AIF scope).
 DOOR_NUMBER_MAX = 2**32 - 1
+_UNCOMPRESSED = 4
 _LOCAL_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 V = TypeVar("V")
@@ -50,7 +56,8 @@ class Inventory:
     rooms: MappingProxyType[str, str] = field(default_factory=_none)  # id -> number
     devices: MappingProxyType[str, DeviceKind] = field(default_factory=_none)
     doors: MappingProxyType[str, int] = field(default_factory=_none)  # id -> number
-    door_devices: frozenset[str] = frozenset()
+    door_devices: MappingProxyType[str, str] = field(default_factory=_none)  # door id -> its lock
+    fittings: MappingProxyType[str, DoorFitted] = field(default_factory=_none)  # by door id
 
 
 def fold(state: Inventory | None, events: Iterable[Event]) -> Inventory:
@@ -77,7 +84,13 @@ def _after(now: Inventory, event: Event) -> Inventory:  # noqa: PLR0911 - one fo
             return replace(
                 now,
                 doors=_with(now.doors, event.door_id, event.number),
-                door_devices=now.door_devices | {event.device_id},
+                door_devices=_with(now.door_devices, event.door_id, event.device_id),
+            )
+        case DoorFitted():
+            return replace(
+                now,
+                door_devices=_with(now.door_devices, event.door_id, event.device_id),
+                fittings=_with(now.fittings, event.door_id, event),
             )
         case _:
             return now
@@ -210,15 +223,66 @@ def _door_refusal(state: Inventory, command: AddDoor) -> Decision | None:
 
 
 def _lock_refusal(state: Inventory, command: AddDoor) -> Decision | None:
-    kind = state.devices.get(command.device_id)
-    if kind is None:
-        return No(refusal=Refusal.UNKNOWN_DEVICE, detail={"device_id": command.device_id})
-    if kind is not DeviceKind.LOCK:
-        return No(refusal=Refusal.NOT_A_LOCK, detail={"kind": kind.value})
-    if command.device_id in state.door_devices:
-        return No(refusal=Refusal.DEVICE_TAKEN, detail={"device_id": command.device_id})
+    if (refusal := _device_refusal(state, command.door_id, command.device_id)) is not None:
+        return refusal
     if not 0 <= command.number <= DOOR_NUMBER_MAX:
         return Refusal.BAD_NUMBER
     if command.number in state.doors.values():
         return No(refusal=Refusal.NUMBER_TAKEN, detail={"number": command.number})
     return None
+
+
+def fit_door(state: Inventory, command: FitDoor, _context: Context) -> Decision:
+    """Which lock a door has. The same said again is no news, unless another lock has the name."""
+    if command.door_id not in state.doors:
+        return No(refusal=Refusal.UNKNOWN_DOOR, detail={"door_id": command.door_id})
+    refusal = _device_refusal(state, command.door_id, command.device_id) or _radio_refusal(command)
+    if refusal is not None:
+        return refusal
+    event = DoorFitted(
+        door_id=command.door_id,
+        device_id=command.device_id,
+        protocol=command.protocol,
+        bridge=command.bridge,
+        presser_point=_lower(command.presser_point),
+        lock_point=_lower(command.lock_point),
+        new_lock=command.new_lock,
+    )
+    same = state.fittings.get(command.door_id) == event and not command.new_lock
+    return Yes(events=[] if same else [event], result={"door_id": command.door_id})
+
+
+def _device_refusal(state: Inventory, door_id: str, device_id: str) -> Decision | None:
+    kind = state.devices.get(device_id)
+    if kind is None:
+        return No(refusal=Refusal.UNKNOWN_DEVICE, detail={"device_id": device_id})
+    if kind is not DeviceKind.LOCK:
+        return No(refusal=Refusal.NOT_A_LOCK, detail={"kind": kind.value})
+    if any(device_id == lock and door_id != at for at, lock in state.door_devices.items()):
+        return No(refusal=Refusal.DEVICE_TAKEN, detail={"device_id": device_id})
+    return None
+
+
+def _radio_refusal(command: FitDoor) -> Decision | None:
+    points = [point for point in (command.presser_point, command.lock_point) if point is not None]
+    if not all(map(_is_point, points)):
+        return No(refusal=Refusal.BAD_POINT, detail={"door_id": command.door_id})
+    if command.protocol is LockProtocol.NPK and command.presser_point is None:
+        return No(refusal=Refusal.NO_POINT, detail={"door_id": command.door_id})
+    alone = command.protocol is LockProtocol.BUS
+    if len(command.bridge) > BRIDGE_CHARS_MAX or (not command.bridge and not alone):
+        return No(refusal=Refusal.BAD_BRIDGE, detail={"bridge": command.bridge[:BRIDGE_CHARS_MAX]})
+    return None
+
+
+def _is_point(text: str) -> bool:
+    try:
+        point = bytes.fromhex(text) if len(text) == 2 * POINT_BYTES else b""
+        point_key(point)
+    except ValueError:
+        return False
+    return point[0] == _UNCOMPRESSED
+
+
+def _lower(point: str | None) -> str | None:
+    return None if point is None else point.lower()
