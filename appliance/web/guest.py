@@ -84,6 +84,21 @@ class OpeningNow:
     asked_ms: int
     outcome: Outcome | None
     refusal: LockRefusal | None
+    evidence: str | None
+    settled_ms: int | None
+    lock_age_ms: int | None  # since the lock last spoke; None: never heard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorNow:
+    """A door this guest has a living key for, and its lock as it last spoke."""
+
+    door_id: str
+    title: str
+    key: doors.KeyView
+    phones: bool  # whether its lock knows phones' keys
+    online: bool | None
+    age_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +196,31 @@ async def opening_of(asked: Request, opening_id: str) -> OpeningNow | None:
         asked_ms=view.asked_at_ms,
         outcome=view.outcome,
         refusal=view.refusal,
+        evidence=view.evidence,
+        settled_ms=view.settled_at_ms,
+        lock_age_ms=asked.ports.devices.now(view.device_id).age_ms,
+    )
+
+
+async def door_of(asked: Request, door_id: str) -> DoorNow | None:
+    """A door of the asker's own stay; None for any other."""
+    stay_id = _stay_id(asked)
+    if stay_id is None:
+        return None
+    now_s = asked.clock.read().wall_s
+    keys = await doors.keys_of(asked.reader, HolderKind.STAY, stay_id)
+    living = [key for key in keys if key.facts.door_id == door_id and key.live(now_s)]
+    fitting = await doors.fitting_of(asked.reader, door_id)
+    if not living or fitting is None:
+        return None
+    lock = asked.ports.devices.now(fitting.device_id)
+    return DoorNow(
+        door_id=door_id,
+        title=titled(asked, living[0].door_title),
+        key=living[0],
+        phones=fitting.lock_point is not None,
+        online=lock.online,
+        age_ms=lock.age_ms,
     )
 
 

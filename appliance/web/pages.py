@@ -117,7 +117,7 @@ class Pages:
 
     async def signed_in(self, request: web.Request) -> web.StreamResponse:
         """POST /sign-in: one neutral sentence for every reason of a no."""
-        form = await self._form(request)
+        form = await self.form(request)
         room, surname, code = form.get("room", ""), form.get("surname", ""), form.get("code", "")
         answer = await self._sessions.let_guest_in(request, room=room, surname=surname, code=code)
         return await self._let_in(request, answer, "page.sign_in.refused", room=room)
@@ -155,12 +155,12 @@ class Pages:
 
     async def stay(self, request: web.Request) -> web.StreamResponse:
         """GET /stay."""
-        asked = await self._guest(request)
+        asked = await self.guest(request)
         if asked is None:
-            return await self._ended(request)
+            return await self.ended(request)
         view = await guest.view_of(asked)
         if view is None:
-            return await self._ended(request)
+            return await self.ended(request)
         return await self._stay_page(request, asked, view)
 
     async def _stay_page(
@@ -185,28 +185,28 @@ class Pages:
 
     async def press(self, request: web.Request) -> web.StreamResponse:
         """POST /door: one press for one command id, however often the form arrives."""
-        asked = await self._guest(request)
+        asked = await self.guest(request)
         if asked is None:
-            return await self._ended(request)
-        form = await self._form(request)
+            return await self.ended(request)
+        form = await self.form(request)
         view = await guest.view_of(asked)
         if view is None:
-            return await self._ended(request)
+            return await self.ended(request)
         command = OpenDoor(
             door_id=form.get("door", "")[:80],
             holder_kind=HolderKind.STAY,
             holder_id=view.stay_id,
         )
-        answer = await asked.ask(command, self._command_id(form))
+        answer = await asked.ask(command, self.command_id(form))
         if isinstance(answer, Done):
             return see(f"/door/{answer.result['opening_id']}")
         return await self._stay_page(request, asked, view, problem=asked.say(answer))
 
     async def door(self, request: web.Request) -> web.StreamResponse:
         """GET /door/<opening>: waits by looking again, then says what became of it and what to do."""
-        asked = await self._guest(request)
+        asked = await self.guest(request)
         if asked is None:
-            return await self._ended(request)
+            return await self.ended(request)
         opening = await guest.opening_of(asked, request.match_info["opening"])
         if opening is None:
             return await self.not_found(request)
@@ -218,6 +218,7 @@ class Pages:
             opening=opening,
             waiting=waiting,
             steps=self._what_to_do(asked, opening),
+            shown_by=_shown_by(asked, opening),
             command_id=new_command_id(),
             refresh_s=_LOOK_AGAIN_S.get(opening.outcome),
         )
@@ -248,9 +249,9 @@ class Pages:
         return await self._climate(request)
 
     async def _climate(self, request: web.Request, problem: str = "") -> web.StreamResponse:
-        asked = await self._guest(request)
+        asked = await self.guest(request)
         if asked is None:
-            return await self._ended(request)
+            return await self.ended(request)
         view = await guest.view_of(asked)
         if view is None or view.state is not StayState.IN_HOUSE or view.room_id is None:
             return see("/stay")
@@ -268,10 +269,10 @@ class Pages:
 
     async def set_climate(self, request: web.Request) -> web.StreamResponse:
         """POST /climate: a wish in degrees."""
-        asked = await self._guest(request)
+        asked = await self.guest(request)
         if asked is None:
-            return await self._ended(request)
-        form = await self._form(request)
+            return await self.ended(request)
+        form = await self.form(request)
         view = await guest.view_of(asked)
         set_point_c10 = guest.tenths(form.get("degrees", ""))
         if view is None or view.room_id is None or set_point_c10 is None:
@@ -279,7 +280,7 @@ class Pages:
         command = SetRoomClimate(
             room_id=view.room_id, set_point_c10=set_point_c10, eco="eco" in form
         )
-        answer = await asked.ask(command, self._command_id(form))
+        answer = await asked.ask(command, self.command_id(form))
         if isinstance(answer, Done):
             return see("/climate")
         return await self._climate(request, asked.say(answer))
@@ -289,12 +290,12 @@ class Pages:
         return await self._help(request)
 
     async def _help(self, request: web.Request, problem: str = "") -> web.StreamResponse:
-        asked = await self._guest(request)
+        asked = await self.guest(request)
         if asked is None:
-            return await self._ended(request)
+            return await self.ended(request)
         view = await guest.view_of(asked)
         if view is None:
-            return await self._ended(request)
+            return await self.ended(request)
         return await self.page(
             asked,
             request,
@@ -309,10 +310,10 @@ class Pages:
 
     async def ask_help(self, request: web.Request) -> web.StreamResponse:
         """POST /help."""
-        asked = await self._guest(request)
+        asked = await self.guest(request)
         if asked is None:
-            return await self._ended(request)
-        form = await self._form(request)
+            return await self.ended(request)
+        form = await self.form(request)
         view = await guest.view_of(asked)
         kind = form.get("type", "")
         if view is None or kind not in {each.value for each in OFFERED}:
@@ -325,7 +326,7 @@ class Pages:
             type=request_type,
             text=words or asked.text(f"page.help.type.{kind}"),
         )
-        answer = await asked.ask(command, self._command_id(form))
+        answer = await asked.ask(command, self.command_id(form))
         if isinstance(answer, Done):
             return see("/help?sent=1")
         return await self._help(request, asked.say(answer))
@@ -337,13 +338,14 @@ class Pages:
         asked = self._sessions.context(request, await self._sessions.guest(request))
         return await self.page(asked, request, "not_found.html", status=404)
 
-    async def _guest(self, request: web.Request) -> Request | None:
+    async def guest(self, request: web.Request) -> Request | None:
+        """Whoever is signed in; None too for a form that another site sent."""
         if request.method == "POST" and not is_own_origin(request):
             return None
         signed = await self._sessions.guest(request)
         return None if signed is None else self._sessions.context(request, signed)
 
-    async def _ended(self, request: web.Request) -> web.StreamResponse:
+    async def ended(self, request: web.Request) -> web.StreamResponse:
         """No session any more: the sign-in page, saying so only where there was one."""
         if GUEST_COOKIE not in request.cookies:
             return see("/sign-in")
@@ -352,7 +354,7 @@ class Pages:
         response.del_cookie(GUEST_COOKIE, path="/")
         return response
 
-    async def _form(self, request: web.Request) -> dict[str, str]:
+    async def form(self, request: web.Request) -> dict[str, str]:
         """The fields of a form, the first of each name; anything else is no form."""
         if request.content_type != "application/x-www-form-urlencoded":
             raise web.HTTPBadRequest
@@ -363,7 +365,8 @@ class Pages:
             if isinstance(value, str) and len(name) <= COMMAND_ID_CHARS_MAX
         }
 
-    def _command_id(self, form: dict[str, str]) -> str:
+    def command_id(self, form: dict[str, str]) -> str:
+        """The id a form carries, so that sending it twice is asking once."""
         # A form without an id is asked once: nobody can repeat it.
         given = form.get("id", "")
         fits = 16 <= len(given) <= COMMAND_ID_CHARS_MAX and given.isascii() and given.isalnum()
@@ -401,6 +404,15 @@ class Pages:
         return response
 
 
+def _shown_by(asked: Request, opening: OpeningNow) -> str:
+    """How the box knows, in a sentence; empty where it does not."""
+    if opening.outcome is None or opening.evidence is None:
+        return ""
+    key = f"page.door.evidence.{opening.evidence.partition(':')[0]}"
+    sentence = asked.text(key)
+    return "" if sentence == key else sentence
+
+
 class Words:
     """Dates, times, money and degrees as the guest's language writes them."""
 
@@ -429,6 +441,11 @@ class Words:
 
         moment = datetime.fromtimestamp(wall_ms / 1000, UTC).astimezone(self._zone)
         return format_time(moment, "short", tzinfo=self._zone, locale=self._locale)
+
+    def moment(self, wall_ms: int) -> str:
+        """Friday, 30 October, 11:00."""
+        day = datetime.fromtimestamp(wall_ms / 1000, UTC).astimezone(self._zone)
+        return f"{self.date(day)}, {self.time(wall_ms)}"
 
     def money(self, amount_minor: int, currency: str) -> str:
         """€12.50."""

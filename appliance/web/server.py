@@ -14,6 +14,7 @@ from appliance.kernel.telemetry import CONTENT_TYPE
 from appliance.web.console import Console
 from appliance.web.context import Ports, Request
 from appliance.web.documents import Documents
+from appliance.web.door_pages import DoorPages
 from appliance.web.graphql import Api
 from appliance.web.limits import (
     BODY_BYTES_MAX,
@@ -58,6 +59,7 @@ def build_app(ports: Ports, *, dev: bool = False) -> web.Application:
     app[LIVE_KEY] = entrance.live
     app.add_routes(sessions.routes())
     app.add_routes(pages.routes())
+    app.add_routes(DoorPages(ports, sessions, pages).routes())
     tunnels = Tunnels(ports, sessions)
     app.on_startup.append(tunnels.start)
     app.add_routes(tunnels.routes())

@@ -20,6 +20,7 @@ from appliance.bus.credentials import BusRole
 from appliance.bus.port import Message
 from appliance.kernel.discreet import DiscreetFormatter
 from appliance.kernel.telemetry import open_tracer
+from support.tunnel_lock import GuestPhone, fit
 from support.whole_house import (
     PINS,
     ApiClient,
@@ -178,6 +179,7 @@ async def _on_the_phone(house: WholeHouse, link: str, secrets: Secrets) -> None:
         secrets.words |= _cookies(browser)
         await browser.open_door()
         await browser.until_settled()
+        await _at_the_door(house, browser, secrets)
         await browser.get("/help")
         fields = {"id": browser.hidden("id"), "type": "towels", "words": WISH}
         await browser.post("/help", fields)
@@ -188,6 +190,20 @@ async def _on_the_phone(house: WholeHouse, link: str, secrets: Secrets) -> None:
         await browser.post(f"/k/{link}", {})
         assert browser.at == "/stay", browser.text
         secrets.words |= _cookies(browser)
+
+
+async def _at_the_door(house: WholeHouse, browser: Browser, secrets: Secrets) -> None:
+    """The phone's own key, a press through the tunnel, and the PIN on the guest's own page."""
+    lock = await fit(house)
+    phone = GuestPhone(browser)
+    key = await phone.enrol()
+    secrets.words.add(key["credential"])
+    assert (await phone.open(key)).done
+    assert lock.opened == 1
+    await browser.post(f"/my/doors/{key['doorId']}/pin", {"id": "a-look-at-the-pin0"})
+    pin = re.search(r'class="pin" role="status">(\d{6})<', browser.text)
+    assert pin is not None
+    secrets.digits.add(pin[1])
 
 
 def _tokens(clerk: ApiClient) -> set[str]:

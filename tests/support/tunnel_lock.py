@@ -16,6 +16,7 @@ from appliance.bus import device_sheet
 from appliance.bus.credentials import BusRole
 from appliance.bus.port import Bus, Message
 from appliance.bus.words import TunnelFrame, decode, encode, tunnel_topic
+from appliance.engines.inventory.messages import FitDoor, LockProtocol
 from appliance.kernel.clock import ClockTrust, SystemClock
 from appliance.kernel.cose import issuers, point_of
 from appliance.where import DEVICE_SHEET
@@ -24,6 +25,7 @@ from drivers.npk.codes import Message as Npk
 from drivers.npk.frames import Framer, Reassembler
 from drivers.npk.phone import PhoneSession, Verdict
 from drivers.npk.session import LockSession, Out
+from support.desk import MANAGER
 from support.whole_house import Browser, WholeHouse
 from twin.flash import Flash
 from twin.journal import Journal
@@ -43,6 +45,7 @@ class TunnelLock:
 
     bus: Bus
     device: str
+    identity: NpkIdentity
     lock: NpkLock
     journal: Journal
     bend_down: Bend = as_it_is
@@ -59,6 +62,11 @@ class TunnelLock:
     def opened(self) -> int:
         """How often the motor opened the bolt."""
         return self.journal.count("bolt", to="unlocked")
+
+    @property
+    def served(self) -> int:
+        """How many presses it did, the bolt being drawn already or not."""
+        return self.opened + self.journal.count("held")
 
     async def start(self) -> None:
         """Listen."""
@@ -114,26 +122,34 @@ async def fit(house: WholeHouse, room: str = "101") -> TunnelLock:
     assert row is not None
     sheet = device_sheet.load(house.box.settings.data_dir / DEVICE_SHEET)
     journal = Journal()
+    me = NpkIdentity(
+        device=row[1],
+        door_number=row[0],
+        property_id="marina",
+        issuers=issuers(sheet.issuer_points),
+        secret=bytes(32),
+    )
     lock = NpkLock(
-        NpkIdentity(
-            device=row[1],
-            door_number=row[0],
-            property_id="marina",
-            issuers=issuers(sheet.issuer_points),
-            secret=bytes(32),
-        ),
+        me,
         flash=Flash(),
         journal=journal,
         clock=SystemClock(floor_path=None, trust=ClockTrust.SYSTEM),
     )
-    await house.box.asker.apply(
-        lambda db: db.execute(
-            "UPDATE doors_door SET protocol = 'npk', lock_point = ? WHERE door_id = ?",
-            (lock.point.hex(), door_id),
-        )
+    presser = ec.generate_private_key(ec.SECP256R1())
+    await house.done(
+        FitDoor(
+            door_id=door_id,
+            device_id=row[1],
+            protocol=LockProtocol.NPK,
+            bridge="driver-ble9",
+            presser_point=point_of(presser.public_key()).hex(),
+            lock_point=lock.point.hex(),
+            new_lock=True,
+        ),
+        MANAGER,
     )
     bus = house.hub.join("driver-ble9", role=BusRole.BRIDGE, devices=(row[1],))
-    fitted = TunnelLock(bus=bus, device=row[1], lock=lock, journal=journal)
+    fitted = TunnelLock(bus=bus, device=row[1], identity=me, lock=lock, journal=journal)
     await fitted.start()
     return fitted
 

@@ -1,1 +1,0 @@
-"""Things and bridges that are spoken to over HTTP on the property's own network."""
