@@ -156,6 +156,7 @@ class EventKind(StrEnum):
     VALVE_OPENED = "valve_opened"
     VALVE_CLOSED = "valve_closed"
     MOTION = "motion"
+    PRESSED = "pressed"  # a button: `slot` says in which way (BTHome's numbers, 1 is once)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

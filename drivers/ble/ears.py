@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bleak import BleakScanner
 from bleak.exc import BleakBluetoothNotAvailableError, BleakError
@@ -65,25 +65,41 @@ class Ears:
         self._heard: dict[str, Heard] = {}
         self._waiting: dict[str, list[asyncio.Future[Heard]]] = {}
         self._scanner: BleakScanner | None = None
+        self.passive = False
         self.heard_any_s: float | None = None  # when anything of ours was last heard
 
     def last(self, thing: str) -> Heard | None:
         """The last that was heard of it."""
         return self._heard.get(thing)
 
-    async def hear(self, thing: str, *, fresh_s: float, deadline_s: float) -> Heard | None:
+    async def hear(
+        self,
+        thing: str,
+        *,
+        fresh_s: float,
+        deadline_s: float,
+        but: Collection[str] = (),
+    ) -> Heard | None:
         """What it last said if that is at most `fresh_s` old, otherwise its next word.
 
-        None where it says nothing until `deadline_s` (monotonic).
+        `but` are addresses that claim to be it and are not. None where nothing is said until
+        `deadline_s` (monotonic).
         """
         heard = self._heard.get(thing)
         now_s = self._clock.monotonic()
-        if heard is not None and now_s - heard.at_s <= fresh_s:
+        if heard is not None and now_s - heard.at_s <= fresh_s and heard.device.address not in but:
             return heard
+        while (now_s := self._clock.monotonic()) < deadline_s:
+            heard = await self._next(thing, deadline_s - now_s)
+            if heard is None or heard.device.address not in but:
+                return heard
+        return None
+
+    async def _next(self, thing: str, wait_s: float) -> Heard | None:
         waiting: asyncio.Future[Heard] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(thing, []).append(waiting)
         try:
-            return await within(self._clock, max(0.0, deadline_s - now_s), waiting)
+            return await within(self._clock, wait_s, waiting)
         except TimeoutError:
             return None
         finally:
@@ -94,11 +110,23 @@ class Ears:
 
     async def open(self) -> None:
         """Begin to listen; raises RadioLostError with what to look at."""
+        self.passive = self._stack.passive
+        if self.passive:
+            try:
+                await self._open(dict(self._stack.scanner_more))
+            except RadioLostError as error:
+                logger.warning("no passive scan here, so an active one: %s", error)
+                self.passive = False
+        if not self.passive:
+            more = self._stack.scanner_fallback if self._stack.passive else self._stack.scanner_more
+            await self._open(dict(more))
+
+    async def _open(self, more: dict[str, Any]) -> None:
         scanner = BleakScanner(
             self._detected,
-            scanning_mode="passive" if self._stack.passive else "active",
+            scanning_mode="passive" if self.passive else "active",
             backend=self._stack.scanner,
-            **self._stack.scanner_more,
+            **more,
         )
         starting = asyncio.ensure_future(scanner.start())
         try:
@@ -115,7 +143,8 @@ class Ears:
             ) from error
         except (BleakError, OSError, EOFError) as error:
             raise RadioLostError(
-                f"Bluetooth cannot be reached: look whether bluetooth.service runs ({where(error)})"
+                "Bluetooth cannot be reached: look whether bluetooth.service runs"
+                f" ({type(error).__name__})"
             ) from error
         self._scanner = scanner
 

@@ -75,9 +75,12 @@ class Link:
 
     @property
     def value_bytes_max(self) -> int:
-        """How much fits into one value here."""
-        room = 20 if self._write is None else self._write.max_write_without_response_size
-        return min(room, VALUE_BYTES_MAX)
+        """How much fits into one value here; raises LinkLostError."""
+        assert self._write is not None
+        try:
+            return min(self._write.max_write_without_response_size, VALUE_BYTES_MAX)
+        except LINK_ERRORS as error:  # a stack may only know while the link is up
+            raise LinkLostError(type(error).__name__) from error
 
     async def send(self, value: bytes, *, response: bool = False) -> None:
         """Write one value; raises LinkLostError. Commands, not requests: 1 s faster at MTU 23."""

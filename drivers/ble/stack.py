@@ -36,6 +36,8 @@ class Stack:
     client: type[BaseBleakClient] | None = None
     connected: type[BaseBleakAdapter] | None = None
     scanner_more: Mapping[str, Any] = field(default_factory=dict)
+    # Where a passive scan is not to be had (bluetoothd without --experimental).
+    scanner_fallback: Mapping[str, Any] = field(default_factory=dict)
     client_more: Mapping[str, Any] = field(default_factory=dict)
     slots_max: int = SLOTS_DEFAULT
     passive: bool = False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from appliance.kernel.clock import Clock
     from drivers.ble.ears import Ears
     from drivers.ble.links import Links
-    from drivers.port import Attempt, House
+    from drivers.port import Attempt, House, Pin
 
 # It advertises every second or two; older than this it may have been carried away.
 HEARD_S_MAX: Final = 10.0
@@ -39,6 +39,7 @@ class Eq3Device:
     """One thermostat. `measured` gives the room's temperature of a sensor beside it, tenths of C."""
 
     kind = DeviceKind.THERMOSTAT
+    decides = True  # it is no lock
 
     def __init__(
         self,
@@ -62,8 +63,9 @@ class Eq3Device:
         self._battery_low = False
         self.house: House | None = None
 
-    async def carry_out(self, order: Order, *, deadline_s: float) -> Told:
+    async def carry_out(self, order: Order, *, deadline_s: float, pin: Pin | None = None) -> Told:
         """Set or read; both may be done twice without harm, so a lost answer is asked for again."""
+        del pin
         wanted_c10 = self._wanted(order)
         if order.verb not in {Verb.SET_POINT, Verb.READ} or (
             order.verb is Verb.SET_POINT and wanted_c10 is None

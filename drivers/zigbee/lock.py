@@ -123,7 +123,7 @@ class ZigbeeLock(Thing):
             if (told := await self._look_again(press)) is not None:
                 press.told = told
             return told
-        if attempt.verb is not Verb.LOCK:
+        if attempt.verb != Verb.LOCK:
             # Nothing is left of it but its name: an unlocked bolt may be anybody's doing.
             return None
         try:

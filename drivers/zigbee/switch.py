@@ -17,7 +17,7 @@ from appliance.bus.words import (
 )
 from drivers.port import Attempt, Evidence, Happening, Told
 from drivers.zigbee.air import NoWordError
-from drivers.zigbee.meter import ELECTRICAL, Scale
+from drivers.zigbee.meter import ELECTRICAL, KWH, METERING, SUMMATION, WH_A_KWH, Scale
 from drivers.zigbee.thing import NOT_SUPPORTED, POWER, Report, Thing
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class ZigbeeSwitch(OnOffThing):
     reports = (
         *OnOffThing.reports,
         Report(cluster=ELECTRICAL, attribute="active_power", min_s=10, max_s=900, change=5),
+        Report(cluster=METERING, attribute="current_summ_delivered", min_s=60, max_s=900, change=1),
     )
     _power_w10: int | None = None
 
@@ -88,12 +89,18 @@ class ZigbeeSwitch(OnOffThing):
             self._power_w10 = Scale.of(self.entry.facts, "ac_power").tenths(int(value))
             self.said()
             return
+        if (cluster, attribute) == (METERING, SUMMATION) and value is not None:
+            if self.entry.facts.get("unit_of_measure") == KWH:
+                used = {"energy_wh": float(Scale.of(self.entry.facts).times(int(value), WH_A_KWH))}
+                self._air.say(lambda house: house.measured(self.name, used))
+            return
         super().reported(cluster, attribute, value)
 
     async def configured(self) -> None:
         """Learn what its power numbers mean."""
         until_s = self._air.clock.monotonic() + self._air.patience.request_s
         facts = await self._read(ELECTRICAL, ["ac_power_multiplier", "ac_power_divisor"], until_s)
+        facts |= await self._read(METERING, ["unit_of_measure", "multiplier", "divisor"], until_s)
         self.entry.facts.update({name: int(value) for name, value in facts.items()})
 
     async def state(self) -> State | None:

@@ -99,7 +99,7 @@ class ZigbeeThermostat(Thing):
 
     async def find_out(self, attempt: Attempt) -> Told | None:
         """Whether the set point is the one that was asked for last."""
-        if attempt.verb is not Verb.SET_POINT or self._asked is None or self._node is None:
+        if attempt.verb != Verb.SET_POINT or self._asked is None or self._node is None:
             return None
         until_s = self._air.clock.monotonic() + self._air.patience.look_s
         try:

@@ -85,6 +85,7 @@ class Air(LocalLink):
         self._free_at: dict[_Key, float] = {}
         self._queues: dict[_Key, deque[tuple[float, Callable[[], None]]]] = {}
         self._crossed: dict[tuple[int, str], int] = {}
+        self._broken: set[tuple[str, str]] = set()  # links that are cut and do not know yet
 
     def controller(self, name: str, **more: Any) -> VirtualController:
         """A new radio in this air."""
@@ -110,8 +111,11 @@ class Air(LocalLink):
         """Every link of that radio breaks now; the radio stays in range."""
         for controller in list(self.controllers):
             for connection in list(controller.le_connections.values()):
-                if address in {_text(connection.self_address), _text(connection.peer_address)}:
+                ends = _text(connection.self_address), _text(connection.peer_address)
+                if address in ends:
+                    self._broken.add(ends)
                     self._lose_later(controller, connection.peer_address, 0.0)
+                    asyncio.get_running_loop().call_later(0.0, self._broken.discard, ends)
 
     def other_end(self, address: hci.Address, _of: VirtualController) -> VirtualController | None:
         """The controller that holds this address."""
@@ -153,6 +157,8 @@ class Air(LocalLink):
         connection = sender_controller.le_connections.get(destination_address)
         if connection is None or not self._in_range(destination_address, connection.self_address):
             return
+        if (_text(connection.self_address), _text(destination_address)) in self._broken:
+            return
         self.att_bytes += max(0, len(data) - _L2CAP_HEADER)
         fate = self._fate(sender_controller, destination_address, connection.self_address, data)
         if fate is Fate.LINK_LOST:
@@ -173,6 +179,21 @@ class Air(LocalLink):
         else:
             key = (id(sender_controller), destination_address)
             self._at_event(key, len(data), self.interval_s, arrive)
+
+    def send_ll_control_pdu(
+        self, sender_address: hci.Address, receiver_address: hci.Address, packet: ll.ControlPdu
+    ) -> None:
+        """Control travels behind data: a lock's last word arrives before its hanging up."""
+        sender = self.find_le_controller(sender_address)
+        key = (id(sender), receiver_address)
+        if self.find_le_controller(receiver_address) is None:
+            return  # it has left the air in the meantime
+        queue = self._queues.get(key)
+        if queue:
+            send = super().send_ll_control_pdu
+            queue.append((queue[-1][0], lambda: send(sender_address, receiver_address, packet)))
+        else:
+            super().send_ll_control_pdu(sender_address, receiver_address, packet)
 
     def _at_event(
         self, key: _Key, size: int, interval_s: float, arrive: Callable[[], None]

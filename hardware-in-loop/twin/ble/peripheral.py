@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +45,7 @@ class Manner:
     address: str | None = None
     advertise_ms: float = 100.0
     mtu_max: int = 517
+    links_max: int = 1  # it is seen while it has fewer than these
 
 
 class Peripheral:
@@ -65,6 +68,8 @@ class Peripheral:
         self.device.gatt_server.max_mtu = manner.mtu_max
         self.device.on(Device.EVENT_CONNECTION, self._connected)
         self._advertised = b""
+        self._links_max = manner.links_max
+        self._work: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> str:
@@ -85,9 +90,9 @@ class Peripheral:
         said = self.advertisement()
         self._advertised = said
         self.device.advertising_data = said
-        if not self.device.connections:
+        if len(self.device.connections) < self._links_max:
             await self.device.stop_advertising()
-            await self.device.start_advertising(auto_restart=True, advertising_data=said)
+            await self.device.start_advertising(auto_restart=False, advertising_data=said)
 
     async def tell(self, connection: Connection, value: Characteristic[bytes], data: bytes) -> None:
         """Notify one connected host."""
@@ -104,11 +109,20 @@ class Peripheral:
         """A host connected."""
 
     def disconnected(self, connection: Connection) -> None:
-        """A host is gone."""
+        """A host is gone: be seen again."""
+        del connection
+        self._do(self.advertise())
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
 
     def _connected(self, connection: Connection) -> None:
         connection.on(connection.EVENT_DISCONNECTION, lambda _reason: self.disconnected(connection))
         self.connected(connection)
+        if self._links_max > 1:
+            self._do(self.advertise())
 
 
 def flags() -> data_types.Flags:

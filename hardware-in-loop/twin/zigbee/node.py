@@ -23,6 +23,7 @@ MANUFACTURER: Final = b"Nightporter Twin"
 MANUFACTURER_CODE: Final = 0x1FFE
 # Frames remembered in `heard`, for a test to look at.
 HEARD_MAX: Final = 1000
+_REVISION: Final = 22  # of the specification, in the upper bits of the server mask
 _SLEEPY_CAPABILITY: Final = 0x80
 _AWAKE_CAPABILITY: Final = 0x88
 _ROUTER_CAPABILITY: Final = 0x8E
@@ -139,7 +140,16 @@ class Node:
         """13 bytes (Zigbee 2.3.2.3): logical type, band 2.4 GHz, flags, manufacturer, sizes."""
         logical = 1 if self.router else 2
         return struct.pack(
-            "<BBBHBHHHB", logical, 0x40, self.capability, MANUFACTURER_CODE, 82, 82, 0, 82, 0
+            "<BBBHBHHHB",
+            logical,
+            0x40,
+            self.capability,
+            MANUFACTURER_CODE,
+            82,
+            82,
+            _REVISION << 9,
+            82,
+            0,
         )
 
     def simple_descriptor(self, endpoint: int) -> bytes:

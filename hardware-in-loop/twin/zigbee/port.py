@@ -154,6 +154,7 @@ class TcpPort:
         self._stick: Znp | None = None
         self._server: asyncio.Server | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._held = bytearray()
@@ -184,6 +185,9 @@ class TcpPort:
             self._writer = None
         self._server.close()
         self._server = None
+        if self._serving:
+            self._flowing.set()  # who waits for the line ends here too
+            await asyncio.wait(self._serving)
 
     def stall(self, *, on: bool) -> None:
         """Bytes wait in the sockets' buffers, out of the host's reach."""
@@ -200,6 +204,10 @@ class TcpPort:
         self._noise.chance = chance
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         if self._writer is not None:
             self._writer.transport.abort()
         self._writer = writer

@@ -110,11 +110,12 @@ async def site(  # noqa: PLR0913 - everything by name, each with a default
     clock: Clock | None = None,
     journal: Journal | None = None,
     tcp: bool = False,
+    port: Port | None = None,
     latency_s: float = 0.001,
     scale: float = 0.05,
     seed: int = 0,
 ) -> AsyncGenerator[Site, None]:
-    """A stick in this event loop, plugged in, its link and flash below `folder`.
+    """A stick in this event loop, plugged in, its link (unless `port` says another) and flash below.
 
     `scale` shortens what a failure on the air takes (0.05: a sleeping child's frame expires after
     0.4 s instead of 7.7 s). Raises what broke inside the simulator at the end.
@@ -122,8 +123,8 @@ async def site(  # noqa: PLR0913 - everything by name, each with a default
     nursery = Nursery(lambda _name, _error: None)
     timers = Timers(clock or SystemClock(floor_path=None, trust=ClockTrust.SYSTEM), nursery)
     air = Air(timers, journal or Journal(clock=clock), latency_s=latency_s, scale=scale, seed=seed)
-    port = TcpPort() if tcp else PtyPort(folder / "zigbee-stick")
-    here = Site(air, Znp(air, nvram=folder / "stick-nvram.json"), port)
+    own = TcpPort() if tcp else PtyPort(folder / "zigbee-stick")
+    here = Site(air, Znp(air, nvram=folder / "stick-nvram.json"), port or own)
     await here.plug()
     try:
         yield here

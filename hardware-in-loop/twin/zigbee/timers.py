@@ -50,7 +50,10 @@ class Timers:
 
     def start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
         """Run something beside."""
-        return self._nursery.mortal(name, self._guarded(work))
+        task = self._nursery.mortal(name, self._guarded(work))
+        # A timer that is cancelled before its first step leaves work that nobody ever awaited.
+        task.add_done_callback(lambda _: work.close())
+        return task
 
     def after(self, seconds: float, name: str, act: Callable[[], None]) -> Timer:
         """Call `act` in so many seconds, unless the timer is cancelled first."""

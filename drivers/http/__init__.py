@@ -1,0 +1,1 @@
+"""Things and bridges that are spoken to over HTTP on the property's own network."""
