@@ -23,7 +23,7 @@ from drivers.ble.lock_log import LockLog
 from drivers.ble.press import NOT_HEARD, Presser, told_of
 from drivers.ble.talk import TALK_ERRORS, Talk
 from drivers.ble.tunnel import LockTunnel
-from drivers.npk.codes import Op, Status, command_id
+from drivers.npk.codes import LogKind, Op, Status, command_id
 from drivers.port import Alarm, Evidence, Told
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _NO_CREDENTIAL: Final = Told(
 
 @dataclass(slots=True)
 class _Pressed:
-    """An order of this process's life. `cti` None: its credential is none."""
+    """One order. `cti` None: its credential is none, or was of a life before this one."""
 
     order_id: str
     cti: bytes | None
@@ -84,6 +84,7 @@ class NpkLock:
             opened=self._opened,
         )
         self._orders: OrderedDict[bytes, _Pressed] = OrderedDict()
+        self._entries: OrderedDict[bytes, Entry] = OrderedDict()  # collected, by command id
         self._state: LockState | None = None
         self.log = LockLog(
             fitting.name,
@@ -115,7 +116,7 @@ class NpkLock:
     @property
     def unsettled(self) -> bool:
         """Whether a visit would settle an order whose end is unknown."""
-        return any(pressed.unsettled for pressed in self._orders.values())
+        return any(p.unsettled and p.cti is not None for p in self._orders.values())
 
     async def carry_out(self, order: Order, *, deadline_s: float, pin: Pin | None = None) -> Told:
         """One order; a session that breaks is made again under the same command id."""
@@ -140,15 +141,19 @@ class NpkLock:
             return None
         wanted = command_id(attempt.order_id)
         pressed = self._orders.get(wanted)
+        if pressed is None:
+            # Of a life before this one: a later visit may bring its entry.
+            pressed = self._keep(wanted, _Pressed(attempt.order_id, cti=None, unsettled=True))
+        if (told := self._logged(wanted, pressed)) is not None:
+            return told
         try:
             async with self._conversations.visit(self._clock.monotonic() + ERRAND_S) as (talk, _):
-                entries = await self._collected(talk)
-                found = [entry for entry in entries if entry.command_id == wanted]
-                if found:
-                    return told_of(found[-1].status, found[-1].seq, Evidence.EVENT)
+                await self._collected(talk)
+                if (told := self._logged(wanted, pressed)) is not None:
+                    return told
                 # Of an order from before a restart the log may have been collected already, so
-                # that nothing in it proves nothing.
-                if pressed is not None and pressed.cti is not None:
+                # that nothing in it proves nothing; the lock's book has to be asked by its key.
+                if pressed.cti is not None:
                     return await self._asked(talk, pressed.cti, wanted)
         except VISIT_ERRORS as error:
             logger.info("%s could not be asked: %s", self.name, type(error).__name__)
@@ -176,14 +181,14 @@ class NpkLock:
             return _NO_CREDENTIAL
         wanted = command_id(order.id)
         claims = cose.verify(order.credential, self._ground.errands.issuers)
-        pressed = self._orders[wanted] = _Pressed(
-            order_id=order.id, cti=claims.cti if isinstance(claims, cose.Claims) else None
-        )
-        while len(self._orders) > ORDERS_MAX:
-            self._orders.popitem(last=False)
-        pressed.unsettled = True  # also where this is cancelled half way
-        told = await self._presser.press(order.credential, wanted, deadline_s)
-        pressed.unsettled = told.outcome is Outcome.UNKNOWN
+        cti = claims.cti if isinstance(claims, cose.Claims) else None
+        pressed = self._keep(wanted, _Pressed(order.id, cti))
+        told: Told | None = None
+        try:
+            told = await self._presser.press(order.credential, wanted, deadline_s)
+        finally:
+            # Not before: a visit between two sessions would find nothing of it and say so.
+            pressed.unsettled = told is None or told.outcome is Outcome.UNKNOWN
         return told
 
     async def _opened(self, greeting: Greeting, verdict: Verdict) -> None:
@@ -275,16 +280,18 @@ class NpkLock:
             status, _ = await talk.ask(Op.DENYLIST, newer)
             logger.info("%s took the denylist: %s", self.name, status == Status.DONE)
 
-    async def _collected(self, talk: Talk) -> list[Entry]:
+    async def _collected(self, talk: Talk) -> None:
         if self.house is None:
-            return []
-        entries = await self.log.collect(talk, self.house, order_of=self._order_of)
-        for entry in entries:
+            return
+        for entry in await self.log.collect(talk, self.house, order_of=self._order_of):
+            if entry.kind != LogKind.UNLOCK:
+                continue
+            self._entries[entry.command_id] = entry
+            while len(self._entries) > ORDERS_MAX:
+                self._entries.popitem(last=False)
             pressed = self._orders.get(entry.command_id)
-            if pressed is not None and pressed.unsettled and entry.cti == pressed.cti:
-                told = told_of(entry.status, entry.seq, Evidence.EVENT)
-                await self._settled(pressed, told)
-        return entries
+            if pressed is not None and pressed.unsettled and pressed.cti in {None, entry.cti}:
+                await self._settled(pressed, told_of(entry.status, entry.seq, Evidence.EVENT))
 
     async def _settle(self, talk: Talk) -> None:
         """Ask the lock's book about orders that its log does not name."""
@@ -346,6 +353,19 @@ class NpkLock:
         )
         if self.house is not None:
             await self.house.stated(self.name, self._state)
+
+    def _logged(self, wanted: bytes, pressed: _Pressed) -> Told | None:
+        """What the log says of it, as far as it was collected in this life."""
+        entry = self._entries.get(wanted)
+        if entry is None or pressed.cti not in {None, entry.cti}:
+            return None
+        return told_of(entry.status, entry.seq, Evidence.EVENT)
+
+    def _keep(self, wanted: bytes, pressed: _Pressed) -> _Pressed:
+        self._orders[wanted] = pressed
+        while len(self._orders) > ORDERS_MAX:
+            self._orders.popitem(last=False)
+        return pressed
 
     def _order_of(self, wanted: bytes) -> str | None:
         pressed = self._orders.get(wanted)

@@ -85,7 +85,7 @@ class Tally:
     commands: int = 0
     kills: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    weather: Counter[Weather] = field(default_factory=Counter)
+    weather: Counter[str] = field(default_factory=Counter)
     double_moves: int = 0
     false_done: int = 0
     false_not_sent: int = 0
@@ -277,7 +277,7 @@ class Trial:
         tally, moves = self.tally, self._bolts.moves
         shown = {attempt.order_id for attempt in self._driver.keep.unknowns()}
         tally.commands = len(self._sent)
-        tally.weather = self._bolts.weather
+        tally.weather = Counter[str](self._bolts.weather)
         for order_id in self._sent:
             outcome = self._believed.get(order_id, Outcome.UNKNOWN)
             tally.outcomes[outcome.value] += 1
