@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,14 +24,18 @@ from appliance.bus.driver_sheet import (
     presser_key,
     sheet_name,
 )
+from appliance.engines.inventory.messages import AddDoor, FitDoor, LockProtocol
+from appliance.kernel.cose import point_of
 from appliance.kernel.durable import write_whole
 
 if TYPE_CHECKING:
     from appliance.bus.words import DeviceKind
     from appliance.kernel.clock import Clock
+    from appliance.kernel.messages import Command
     from appliance.kernel.settings import Settings
     from appliance.kernel.vault import Vault
     from appliance.placing import Placed, RadioEntry
+    from appliance.property_file import PropertyEntry
 
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - nothing is bound here
 TLS = "tls"
@@ -51,6 +56,66 @@ def in_the_way(radio: RadioEntry, settings: Settings) -> str | None:
     )
 
 
+def fittings(
+    wanted: Sequence[tuple[str, Command]],
+    behind: Mapping[str, Placed],
+    radios: Sequence[RadioEntry],
+    data_dir: Path,
+) -> Iterator[FitDoor]:
+    """How each door behind a radio is spoken to; the drivers' keys must have been made."""
+    by_id = {radio.id: radio for radio in radios}
+    for _, command in wanted:
+        place = behind.get(command.device_id) if isinstance(command, AddDoor) else None
+        if place is None or not isinstance(command, AddDoor):
+            continue
+        folder = folder_of(by_id[place.radio], data_dir)
+        key = folder / key_name(place.radio)
+        if not key.exists():
+            continue  # a satellite that has no folder yet
+        point = place.entry.options.get("lock_point")
+        yield FitDoor(
+            door_id=command.door_id,
+            device_id=command.device_id,
+            protocol=LockProtocol(place.entry.protocol),
+            bridge=bridge_of(place.radio),
+            presser_point=point_of(presser_key(key).public_key()).hex(),
+            lock_point=point if isinstance(point, str) else None,
+        )
+
+
+def without_moved(
+    credentials: Credentials, moved: AbstractSet[str], named: AbstractSet[str], data_dir: Path
+) -> Credentials:
+    """Take things that have moved from the radios that the file names no more.
+
+    Two bridges must not speak for one lock. A radio that has nothing left is not driven any more;
+    its file of orders stays.
+    """
+    for name, who in list(credentials.identities.items()):
+        if who.role is not BusRole.BRIDGE or who.revoked or name in named:
+            continue
+        left = tuple(device for device in who.devices if device not in moved)
+        if left == who.devices:
+            continue
+        if not left:
+            credentials = bus_credentials.revoke(credentials, name)
+            (data_dir / f"{name}.json").unlink(missing_ok=True)
+            continue
+        stays = replace(who, devices=left)
+        credentials = Credentials(identities={**credentials.identities, name: stays})
+        path = data_dir / f"{name}.json"
+        if path.exists():
+            sheet = driver_sheet.load(path)
+            things = tuple(thing for thing in sheet.things if thing.device in left)
+            driver_sheet.save(path, replace(sheet, things=things))
+    return credentials
+
+
+def folder_of(radio: RadioEntry, data_dir: Path) -> Path:
+    """Where the files of one radio are written."""
+    return data_dir / satellite_folder(radio.id) if radio.satellite else data_dir
+
+
 def write_driver(  # noqa: PLR0913 - what one sheet is made of, each by its own name
     radio: RadioEntry,
     credentials: Credentials,
@@ -60,17 +125,17 @@ def write_driver(  # noqa: PLR0913 - what one sheet is made of, each by its own 
     numbers: Mapping[str, int],
     rooms: Mapping[str, str | None],
     issuer_keys: Sequence[str],
-    property_id: str,
+    place: PropertyEntry,
     places: tuple[Settings, Settings],
     vault: Vault,
     clock: Clock,
 ) -> Credentials:
     """One radio's credential and sheet; tokens and keys that exist are kept."""
     here, settings = places
-    folder = here.data_dir / satellite_folder(radio.id) if radio.satellite else here.data_dir
+    folder = folder_of(radio, here.data_dir)
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / sheet_name(radio.id)
-    mine = {name: place for name, place in behind.items() if place.radio == radio.id}
+    mine = {name: at for name, at in behind.items() if at.radio == radio.id}
     bridge = bridge_of(radio.id)
     known = credentials.active(bridge)
     if path.exists() and known is not None:
@@ -84,7 +149,7 @@ def write_driver(  # noqa: PLR0913 - what one sheet is made of, each by its own 
     sheet = DriverSheet(
         radio=radio.id,
         kind=radio.kind,
-        property_id=property_id,
+        property_id=place.id,
         issuer_keys=tuple(issuer_keys),
         token=token,
         things=tuple(
@@ -92,17 +157,17 @@ def write_driver(  # noqa: PLR0913 - what one sheet is made of, each by its own 
                 device=name,
                 kind=kinds[name],
                 secret_hex=vault.derive("device-secret", name).hex(),
-                address=place.entry.address,
-                protocol=place.entry.protocol,
+                address=at.entry.address,
+                protocol=at.entry.protocol,
                 door_number=numbers.get(name),
                 room=rooms.get(name),
-                vendor=place.entry.vendor,
-                model=place.entry.model,
-                options=dict(place.entry.options),
+                vendor=at.entry.vendor,
+                model=at.entry.model,
+                options=dict(at.entry.options),
             )
-            for name, place in mine.items()
+            for name, at in mine.items()
         ),
-        options=dict(radio.options),
+        options={"time_zone": place.time_zone, **radio.options},
         satellite=radio.satellite,
         bus=BusAddress(host=settings.bus.host, port=settings.bus.port),
     )

@@ -17,6 +17,7 @@ import click
 
 from appliance.bus import credentials as bus_credentials
 from appliance.bus import device_sheet
+from appliance.driver_installing import fittings
 from appliance.engines.identity import pins
 from appliance.engines.identity.messages import AddStaff
 from appliance.installing import make_pki, write_sheet
@@ -37,6 +38,7 @@ from appliance.property_file import (
     PropertyEntry,
     PropertyFile,
     StaffEntry,
+    behind_radios,
     commands,
     read,
 )
@@ -181,6 +183,7 @@ def _fill(
             if (pin := new_pins.get(person.id)) is not None:
                 said += _ask_all(rules, [_staff(person, pin, vault)])
         written = write_sheet(described, wanted, (here, settings), vault, clock)
+        said += _ask_all(rules, _fittings(described, wanted, here.data_dir, before))
         facts = rules.log.head.position - before
     return Made(
         rooms=sum(key.startswith("init:room:") for key, _ in wanted),
@@ -191,6 +194,18 @@ def _fill(
         refused=tuple(f"{what}: {code}" for what, code in said if code != "exists"),
         later=written.later,
     )
+
+
+def _fittings(
+    described: PropertyFile, wanted: Sequence[tuple[str, Command]], folder: Path, position: int
+) -> list[tuple[str, Command]]:
+    behind = behind_radios(described, wanted)
+    # By the position too: a door that goes back to its old radio is fitted again, and what is so
+    # already makes no fact.
+    return [
+        (_id(f"init:fitting:{command.door_id}:{position}", command), command)
+        for command in fittings(wanted, behind, described.radio, folder)
+    ]
 
 
 @contextmanager

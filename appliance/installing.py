@@ -11,7 +11,8 @@ from appliance.bus import device_sheet
 from appliance.bus.certificates import Authority, new_authority
 from appliance.bus.credentials import BusRole, Credentials
 from appliance.bus.device_sheet import BusAddress, DeviceSheet, SheetDevice
-from appliance.driver_installing import in_the_way, write_driver
+from appliance.bus.driver_sheet import bridge_of
+from appliance.driver_installing import in_the_way, without_moved, write_driver
 from appliance.engines.inventory.messages import AddDoor
 from appliance.kernel.clock import Clock
 from appliance.kernel.cose import point_of
@@ -84,6 +85,8 @@ def write_sheet(
     numbers = {
         command.device_id: command.number for _, command in wanted if isinstance(command, AddDoor)
     }
+    bridges = {bridge_of(radio.id) for radio in described.radio}
+    credentials = without_moved(credentials, behind.keys(), bridges, here.data_dir)
     for name in behind:
         known.pop(name, None)
         if credentials.active(name) is not None:
@@ -114,7 +117,7 @@ def write_sheet(
             numbers=numbers,
             rooms={command.device_id: command.room_id for command in devices(wanted)},
             issuer_keys=issuer_keys,
-            property_id=described.property.id,
+            place=described.property,
             places=places,
             vault=vault,
             clock=clock,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from appliance.bus import credentials
 from appliance.bus.credentials import BusRole, CredentialsError
 from appliance.bus.driver_sheet import THINGS_MAX, Option
 from appliance.bus.words import DeviceKind
-from appliance.engines.inventory.messages import AddDevice
+from appliance.engines.inventory.messages import AddDevice, LockProtocol
 
 # A USB hub's worth; each is a process of 40 MB.
 RADIOS_MAX: Final = 16
 KINDS: Final = ("ble", "http", "mqtt", "zigbee")
 # With "driver-" before it a name on the bus and of files.
+# What a lock behind such a radio speaks where nothing else is said.
+_SPOKEN: Final = {"ble": "npk", "zigbee": "zigbee"}
 _RADIO: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -100,25 +102,20 @@ def placed(
         if radio is None:
             raise BadPlacingError(f"thing {entry.device} names no radio")
         protocol = entry.protocol or ("" if before is None else before.entry.protocol)
-        found[entry.device] = Placed(radio=radio, entry=_with_protocol(entry, protocol))
+        found[entry.device] = Placed(radio=radio, entry=replace(entry, protocol=protocol))
     for device, place in found.items():
         if place.radio not in by_name:
             raise BadPlacingError(f"{device} stands behind radio {place.radio!r}, which is none")
+        if kinds.get(device) is DeviceKind.LOCK:
+            protocol = place.entry.protocol or _SPOKEN.get(by_name[place.radio].kind, "")
+            if protocol not in set(LockProtocol) - {LockProtocol.BUS}:
+                known_words = ", ".join(sorted(set(LockProtocol) - {LockProtocol.BUS}))
+                raise BadPlacingError(
+                    f"{device} speaks {protocol!r}; give it a protocol: {known_words}"
+                )
+            entry = replace(place.entry, protocol=protocol)
+            found[device] = Placed(radio=place.radio, entry=entry)
     return found
-
-
-def _with_protocol(entry: ThingEntry, protocol: str) -> ThingEntry:
-    return ThingEntry(
-        device=entry.device,
-        radio=entry.radio,
-        kind=entry.kind,
-        room=entry.room,
-        address=entry.address,
-        protocol=protocol,
-        vendor=entry.vendor,
-        model=entry.model,
-        options=entry.options,
-    )
 
 
 def check_radios(radios: Iterable[RadioEntry], entries: Iterable[ThingEntry]) -> None:

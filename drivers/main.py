@@ -33,6 +33,7 @@ from drivers.doorman import Doorman
 from drivers.judge import DoorFacts, Judge
 from drivers.keep import Keep, KeepNotDurableError, connect
 from drivers.memory import Memory
+from drivers.port import NeedsPersonError
 from drivers.radios import NoSuchRadioError, Setting, Thing, factory_of
 from drivers.running import Parts, run
 from drivers.switchboard import will_of
@@ -141,7 +142,7 @@ async def _drive(work: Work) -> int:
     try:
         with _held(work) as db:
             return await _serve(work, db, nursery, ended)
-    except (BadSheetError, NoSuchRadioError, KeepNotDurableError) as error:
+    except (BadSheetError, NoSuchRadioError, NeedsPersonError, KeepNotDurableError) as error:
         _stop(str(error))
     except RadioInUseError as error:
         click.echo(f"nightporter: {error}", err=True)

@@ -158,3 +158,30 @@ def test_where_the_path_is_too_long_for_a_socket_both_meet_over_tcp(tmp_path: Pa
     settings = bare_settings(tmp_path / ("far" * 30))
     assert own_bus_socket(settings) is None
     assert "--unix" not in roles_of(settings)[0].command
+
+
+def test_each_radio_of_this_box_is_a_role_that_stops_nobody(tmp_path: Path) -> None:
+    settings = bare_settings(tmp_path)
+    for name in ("driver-ble0.json", "driver-zb0.json", "driver-ble0.key"):
+        (tmp_path / name).touch()
+    (tmp_path / "satellite-far").mkdir()
+    (tmp_path / "satellite-far" / "driver-far.json").touch()
+    roles = roles_of(settings)
+    radios = [role for role in roles if role.name.startswith("driver-")]
+    assert [role.command[-2:] for role in radios] == [("driver", "ble0"), ("driver", "zb0")]
+    assert not any(role.needed for role in radios)
+    assert all(role.needed for role in roles if role not in radios)
+    assert roles[-2:] == radios  # the desk waits for no radio
+
+
+def test_a_driver_left_over_by_a_killed_supervisor_is_seen(tmp_path: Path) -> None:
+    program = "import signal; print(flush=True); signal.pause()"
+    words = [sys.executable, "-c", program, "driver", "ble0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as left:
+        assert left.stdout is not None
+        assert left.stdout.readline()  # its command line is in place from here on
+        (tmp_path / "driver-ble0.pid").write_text(str(left.pid))
+        try:
+            assert "driver-ble0" in str(running(tmp_path))
+        finally:
+            left.kill()

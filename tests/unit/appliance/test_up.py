@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,23 @@ def _said(program: str) -> str:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
     )
     return found.stdout
+
+
+async def test_a_role_that_is_not_needed_stops_nobody_when_it_cannot_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    radio = replace(role(tmp_path, "driver-ble0", NEEDS_A_CHANGE), ready=None, needed=False)
+    supervisor = _supervisor(tmp_path, role(tmp_path, "appliance"), radio)
+    running = asyncio.ensure_future(supervisor.run())
+    said = ""
+
+    def told() -> bool:
+        nonlocal said
+        said += capsys.readouterr().err
+        return "Everything else goes on" in said and "all roles are up" in said
+
+    await until(told)
+    assert len(lives(tmp_path, "driver-ble0")) == 1
+    assert len(lives(tmp_path, "appliance")) == 1
+    supervisor.stop()
+    assert await running == 0
