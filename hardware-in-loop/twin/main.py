@@ -21,6 +21,7 @@ from twin.control import Control
 from twin.journal import Journal
 from twin.property import Property, Surroundings, mqtt_wire
 from twin.weather import Curve, Recorded, Weather
+from twin.zigbee.verb import stick
 
 if TYPE_CHECKING:
     from twin.clouds.serve import Clouds
@@ -57,6 +58,8 @@ def twin() -> None:
     """A simulated property: locks, thermostats, sensors, clouds and the line."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
+
+twin.add_command(stick)
 
 _SHEET = click.option(
     "--sheet",

@@ -62,11 +62,11 @@ class Host:
         return device.endpoints[endpoint].in_clusters[cluster]
 
 
-def settings(here: Site, folder: Path, **more: Any) -> dict[str, Any]:
+def settings(path: str, folder: Path, **more: Any) -> dict[str, Any]:
     """Zigpy's configuration: nothing from the internet, no foreign network taken for ours."""
     return {
         "database_path": str(folder / "zigbee.db"),
-        "device": {"path": here.path},
+        "device": {"path": path},
         "ota": {"enabled": False},
         "topology_scan_enabled": False,
         "validate_network_settings": True,
@@ -78,7 +78,7 @@ def settings(here: Site, folder: Path, **more: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def zigpy_host(here: Site, folder: Path, **more: Any) -> AsyncGenerator[Host, None]:
     """Connect, form or take up the network, and let go at the end."""
-    config = settings(here, folder, **more)
+    config = settings(here.path, folder, **more)
     app = await soon(ControllerApplication.new(config, auto_form=True))
     try:
         yield Host(app, here)

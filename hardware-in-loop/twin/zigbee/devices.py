@@ -55,7 +55,7 @@ class Trv(Node):
         return found
 
 
-class _Zone(Node):
+class AlarmZone(Node):
     """An alarm sensor on cells."""
 
     model_name = ""
@@ -73,20 +73,20 @@ class _Zone(Node):
         return found
 
 
-class Leak(_Zone):
+class Leak(AlarmZone):
     """Two feet in the water."""
 
     model_name = "TWIN-LEAK-1"
 
 
-class Contact(_Zone):
+class Contact(AlarmZone):
     """A reed contact."""
 
     model_name = "TWIN-CONTACT-1"
     server = ContactZone
 
 
-class Motion(_Zone):
+class Motion(AlarmZone):
     """An infrared eye."""
 
     model_name = "TWIN-MOTION-1"

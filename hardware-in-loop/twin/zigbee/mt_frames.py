@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from twin.zigbee.air import BROADCAST, Down
 from twin.zigbee.faults import Confirm
+from twin.zigbee.network import BROADCAST, Down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twin.zigbee import zdo
-from twin.zigbee.air import BROADCAST, Down
+from twin.zigbee.network import BROADCAST, Down
 from twin.zigbee.zdo import Zdo
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import struct
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from twin.zigbee.air import Network
 from twin.zigbee.mt_frames import Frames
 from twin.zigbee.mt_objects import Objects
 from twin.zigbee.mt_setup import Setup
 from twin.zigbee.mt_system import System
+from twin.zigbee.network import Network
 from twin.zigbee.nvram import Item, Nib, Nvram
 from twin.zigbee.unpi import Frame, Splitter, encode
 
