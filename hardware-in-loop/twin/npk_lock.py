@@ -66,7 +66,7 @@ class TwinBody:
 
     def uptime_ms(self) -> int:
         """Since the cells were put in."""
-        return int(self._clock.monotonic() * 1000)
+        return self._clock.read().boot_ms
 
     def time(self) -> DeviceTime:
         """What the chip believes."""
