@@ -29,6 +29,7 @@ from appliance.engines.climate.telemetry import Telemetry
 from appliance.engines.doors.credentials import Locksmith
 from appliance.engines.doors.gateway import Gateway
 from appliance.engines.doors.queries import key_by_id
+from appliance.engines.doors.rounds import Rounds
 from appliance.engines.identity.messages import PersonForgotten
 from appliance.engines.inventory.messages import DeviceAdded
 from appliance.engines.stays.directory import Directory
@@ -225,6 +226,10 @@ async def _start(box: Box) -> None:
     await box.followers.start(box.nursery)
     await box.doors.start()
     await box.climate.start()
+    rounds = Rounds(
+        asker=box.asker, reader=box.reader, clock=box.clock, fittings=box.doors.fittings
+    )
+    box.nursery.mortal("rounds of the doors", rounds.run())
     await Radios(
         bus=box.bus,
         clock=box.clock,

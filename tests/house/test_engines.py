@@ -28,6 +28,7 @@ FURNITURE = {
 OWN_PIECES: dict[str, dict[str, str]] = {
     "doors": {
         "gateway.py": "the one place where a committed press leaves for a lock",
+        "rounds.py": "what doors do by the clock, and soon after something has changed",
     },
     "climate": {
         "gateway.py": "the one place where a committed wish leaves for a thermostat",

@@ -18,12 +18,15 @@ from appliance.engines.inventory.messages import (
 )
 from appliance.engines.stays.messages import (
     Booked,
+    BookingChanged,
     CheckedIn,
     CheckedOut,
     CheckInUndone,
     DepartureChanged,
     NoShowMarked,
+    RoomAssigned,
     RoomMoved,
+    RoomUnassigned,
     StayCancelled,
 )
 from appliance.kernel.engine import Context, Engine, Facts, Handling
@@ -128,7 +131,7 @@ def device_added(device_id: str, kind: DeviceKind, number: int | None) -> Device
     return DeviceAdded(device_id=device_id, device_kind=kind, room_id=room_id, vendor="twin")
 
 
-def booked(stay_id: str) -> Booked:
+def booked(stay_id: str, arrival: date = ARRIVAL, departure: date = DEPARTURE) -> Booked:
     """A stay that is not in house."""
     return Booked(
         stay_id=stay_id,
@@ -138,14 +141,50 @@ def booked(stay_id: str) -> Booked:
         code="K7Q2M9X4TB",
         room_type_id="double",
         room_id=None,
-        arrival=ARRIVAL,
-        departure=DEPARTURE,
+        arrival=arrival,
+        departure=departure,
         guests=(),
         adults=1,
         children=0,
         nights=(),
         fees=(),
         channel="desk",
+    )
+
+
+def room_assigned(
+    stay_id: str, number: int, arrival: date = ARRIVAL, departure: date = DEPARTURE
+) -> RoomAssigned:
+    """A room for a stay that is expected."""
+    return RoomAssigned(
+        stay_id=stay_id,
+        room_id=ROOM(number),
+        room_type_id="double",
+        previous_room_id=None,
+        arrival=arrival,
+        departure=departure,
+    )
+
+
+def room_unassigned(stay_id: str, number: int) -> RoomUnassigned:
+    """The room is not theirs any more."""
+    return RoomUnassigned(stay_id=stay_id, room_id=ROOM(number), room_type_id="double")
+
+
+def booking_changed(stay_id: str, arrival: date, departure: date) -> BookingChanged:
+    """Other days."""
+    return BookingChanged(
+        stay_id=stay_id,
+        upstream_version="2",
+        room_type_id="double",
+        arrival=arrival,
+        departure=departure,
+        guests=(),
+        adults=1,
+        children=0,
+        nights=(),
+        fees=(),
+        channel="pms",
     )
 
 

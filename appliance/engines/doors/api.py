@@ -9,26 +9,31 @@ from typing import Any, Final
 import strawberry
 from graphql import GraphQLError
 
-from appliance.asked import Answer, Asked, Info, Minor, NotForYouError, told
+from appliance.asked import Answer, Asked, Info, Minor, NotForYouError, answer, told
 from appliance.bus import words
 from appliance.bus.words import DeviceKind
 from appliance.devices import Device, seen
 from appliance.engines.doors import queries
 from appliance.engines.doors.messages import (
+    DESK,
     CutKey,
     HolderKind,
     KeyReason,
     NotePinShown,
     OpenDoor,
+    RevokeKey,
 )
 from appliance.kernel import messages
 from appliance.kernel.messages import Done, Refused
 
 Outcome = strawberry.enum(words.Outcome, name="Outcome")
 
+# A line of the hand-over.
+REASON_CHARS_MAX: Final = 200
 # What a clerk may ask for; the other reasons are the engine's own.
 REASONS: Final = {
-    reason.value: reason for reason in (KeyReason.FIRST, KeyReason.ANOTHER, KeyReason.LOST)
+    reason.value: reason
+    for reason in (KeyReason.FIRST, KeyReason.ANOTHER, KeyReason.JOINER, KeyReason.LOST)
 }
 
 
@@ -46,6 +51,20 @@ class Key:
     live: bool
     pin_at_lock: bool | None
     clock_unsure: bool
+    prepared: bool  # waits for its guest
+    joiner: int  # which further person of the stay; 0: the first
+
+
+@strawberry.type
+class KeyRisk:
+    """A guest who is expected within a day, and a door that may not open for them."""
+
+    stay_id: strawberry.ID
+    door_id: strawberry.ID
+    door_title: str
+    why: str
+    since_ms: Minor
+    sentence: str
 
 
 @strawberry.type
@@ -109,6 +128,23 @@ class Query:
         return await _theirs(info.context, str(id))
 
     @strawberry.field
+    async def keys_at_risk(self, info: Info) -> list[KeyRisk]:
+        """Doors that may not open for a guest who is expected within a day."""
+        asked = info.context
+        asked.staff()
+        return [
+            KeyRisk(
+                stay_id=strawberry.ID(row.stay_id),
+                door_id=strawberry.ID(row.door_id),
+                door_title=row.door_title,
+                why=row.why.value,
+                since_ms=Minor(row.since_ms),
+                sentence=asked.text(f"page.door.risk.{row.why}", door=row.door_title),
+            )
+            for row in await queries.keys_at_risk(asked.reader)
+        ]
+
+    @strawberry.field
     async def access_log(
         self, info: Info, door_id: strawberry.ID | None = None, limit: int = 50
     ) -> list[Access]:
@@ -145,7 +181,7 @@ class Mutation:
         asked = info.context
         asked.staff()
         if reason not in REASONS:
-            raise GraphQLError("A key is cut as first, another or lost.")
+            raise GraphQLError("A key is cut as first, another, joiner or lost.")
         doors = await queries.doors_of_stay(asked.reader, str(stay_id))
         said: messages.Answer | None = None
         # Without a door the rules say why there is none.
@@ -163,6 +199,18 @@ class Mutation:
         return told(asked, said)
 
     @strawberry.mutation
+    async def revoke_key(
+        self, info: Info, id: str, door_id: strawberry.ID, key_id: strawberry.ID, reason: str = ""
+    ) -> Answer:
+        """End one key and no other."""
+        asked = info.context
+        asked.staff()
+        command = RevokeKey(
+            door_id=str(door_id), key_id=str(key_id), reason=reason[:REASON_CHARS_MAX]
+        )
+        return await answer(info, command, id)
+
+    @strawberry.mutation
     async def reveal_pin(
         self, info: Info, stay_id: strawberry.ID, key_id: strawberry.ID
     ) -> str | None:
@@ -171,7 +219,7 @@ class Mutation:
         asked.signed_in()
         key = await queries.key_by_id(asked.reader, str(key_id))
         now = asked.clock.read()
-        if key is None or not key.live(now.wall_s):
+        if key is None or not (key.live(now.wall_s) or _told_ahead(asked, key, now.wall_s)):
             return None
         if (key.holder_kind, key.holder_id) != (HolderKind.STAY, str(stay_id)):
             return None
@@ -281,6 +329,12 @@ async def _theirs(asked: Asked, opening_id: str) -> Opening | None:
     return opening_of(asked, view)
 
 
+def _told_ahead(asked: Asked, key: queries.KeyView, now_s: int) -> bool:
+    """The desk may tell a late arrival the PIN before the guest is here; nobody else may."""
+    who = asked.who
+    return who is not None and who.role in DESK and key.prepared(now_s)
+
+
 def _presser(asked: Asked, stay_id: str | None) -> tuple[HolderKind, str]:
     """Whose key is pressed: the stay that is named, or else the asker's own."""
     if stay_id is not None:
@@ -315,4 +369,6 @@ def _key(view: queries.KeyView, now_s: int) -> Key:
         live=view.live(now_s),
         pin_at_lock=view.pin_at_lock,
         clock_unsure=view.clock_unsure,
+        prepared=view.prepared(now_s),
+        joiner=view.joiner,
     )

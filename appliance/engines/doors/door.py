@@ -10,7 +10,9 @@ from appliance.bus.words import Outcome
 from appliance.engines.doors.messages import (
     HolderKind,
     KeyCut,
+    KeyReason,
     KeyRevoked,
+    KeyTakenUp,
     OpenAsked,
     OpenSettled,
 )
@@ -39,6 +41,8 @@ class Key:
     cti: str
     slot: int
     pin_ref: str
+    ahead: bool = False  # prepared, and its guest is not here yet
+    joiner: int = 0
 
     def is_of(self, kind: HolderKind, holder_id: str) -> bool:
         """Whether it is this holder's."""
@@ -80,12 +84,22 @@ class DoorState:
         """One holder's keys here, oldest first."""
         return tuple(key for key in self.keys if key.is_of(kind, holder_id))
 
+    @property
+    def next_generation(self) -> int:
+        """What somebody new gets: whatever was cut before dies at its first use."""
+        return max(self.generation, self.floor - 1) + 1
+
+    def ahead_of_others(self, kind: HolderKind, holder_id: str) -> tuple[Key, ...]:
+        """Keys prepared for other guests than this one, in the order of their arrival."""
+        theirs = (key for key in self.keys if key.ahead and not key.is_of(kind, holder_id))
+        return tuple(sorted(theirs, key=lambda key: (key.valid_from_s, key.generation)))
+
     def generation_now(self, now_s: int) -> int:
         """What the door is at for those who come and go: never ahead of the guest inside."""
         inside = [
             key.generation
             for key in self.keys
-            if key.holder_kind in DWELLERS and key.valid_from_s <= now_s
+            if key.holder_kind in DWELLERS and key.valid_from_s <= now_s and not key.ahead
         ]
         return max([*inside, self.floor, 1])
 
@@ -112,6 +126,14 @@ def fold_door(state: DoorState | None, events: Iterable[Event]) -> DoorState:
                 state = _cut(state, event)
             case KeyRevoked():
                 state = _revoked(state, event)
+            case KeyTakenUp():
+                state = replace(
+                    state,
+                    keys=tuple(
+                        replace(key, ahead=False) if key.key_id == event.key_id else key
+                        for key in state.keys
+                    ),
+                )
             case OpenAsked():
                 opening = Opening(opening_id=event.opening_id)
                 state = replace(state, openings=_openings(state, opening))
@@ -139,6 +161,8 @@ def _cut(state: DoorState, event: KeyCut) -> DoorState:
         cti=event.cti,
         slot=event.slot,
         pin_ref=event.pin_ref or event.key_id,
+        ahead=event.reason is KeyReason.AHEAD,
+        joiner=event.joiner,
     )
     keys = (*state.keys, key)
     if len(keys) > KEYS_KEPT_MAX:

@@ -32,6 +32,16 @@ class KeyReason(StrEnum):
     LOST = "lost"  # replaces all keys of the holder at this door: next generation
     MOVED = "moved"
     EXTENDED = "extended"
+    AHEAD = "ahead"  # prepared before the guest is here; decides nothing until it is taken up
+    JOINER = "joiner"  # another person of the stay: own name, own PIN, same generation
+
+
+class Risk(StrEnum):
+    """Why a key that was prepared may not open."""
+
+    NO_KEY = "no_key"  # none could be prepared
+    SILENT = "silent"  # the lock has not taken it, and nobody has heard of the lock
+    LOCK_REFUSED = "lock_refused"
 
 
 class Refusal(StrEnum):
@@ -57,6 +67,8 @@ class Refusal(StrEnum):
     TOO_MANY_PHONES = "too_many_phones"
     UNKNOWN_PHONE = "unknown_phone"
     OTHER_LOCK = "other_lock"  # the door has got another lock since
+    NOT_AHEAD = "not_ahead"  # nobody is expected in this room within 72 h, or the clock is unsure
+    TOO_MANY_JOINERS = "too_many_joiners"
 
 
 @asked
@@ -90,6 +102,65 @@ class RevokeKeys(Command):
     holder_id: str
     door_id: str | None
     reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeKey(Command):
+    """One key dies and no other: a joiner who leaves first, a phone that was lent."""
+
+    name: ClassVar[str] = "doors.revoke_key"
+    roles: ClassVar[frozenset[Role]] = DESK | BOX
+    door_id: str
+    key_id: str
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareKey(Command):
+    """A key for a stay that is expected, at a door of its room. Asked again it changes nothing."""
+
+    name: ClassVar[str] = "doors.prepare_key"
+    roles: ClassVar[frozenset[Role]] = BOX
+    stay_id: str
+    door_id: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeUpKeys(Command):
+    """The guest is here, or has opened with a prepared key: from now on it counts."""
+
+    name: ClassVar[str] = "doors.take_up_keys"
+    roles: ClassVar[frozenset[Role]] = BOX | DESK
+    door_id: str
+    stay_id: str
+    because: str  # "checked_in", "used"
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteKeyRisk(Command):
+    """A guest is expected within a day and the lock has not shown that it will open."""
+
+    name: ClassVar[str] = "doors.note_key_risk"
+    roles: ClassVar[frozenset[Role]] = BOX
+    stay_id: str
+    door_id: str
+    why: Risk
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearKeyRisk(Command):
+    """The lock has shown it, or nobody is expected any more. Nothing to clear is no error."""
+
+    name: ClassVar[str] = "doors.clear_key_risk"
+    roles: ClassVar[frozenset[Role]] = BOX
+    stay_id: str
+    door_id: str
+    because: str  # "cured", "gone"
 
 
 @asked
@@ -224,6 +295,7 @@ class KeyCut(Event):
     slot: int
     clock_unsure: bool = False
     pin_ref: str = ""  # the key whose PIN this one shares; empty: its own
+    joiner: int = 0  # which further person of the stay; 0: the first
 
 
 @fact
@@ -269,6 +341,40 @@ class OpenAsked(Event):
     generation: int
     expires_at_ms: int
     cti: str = ""  # of the key that is pressed, hex
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyTakenUp(Event):
+    """A prepared key counts from now on: its guest is here."""
+
+    kind: ClassVar[str] = "doors.key_taken_up.v1"
+    key_id: str
+    door_id: str
+    holder_id: str
+    because: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAtRisk(Event):
+    """Within a day a guest will stand at this door, and it may not open."""
+
+    kind: ClassVar[str] = "doors.key_at_risk.v1"
+    stay_id: str
+    door_id: str
+    why: Risk
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRiskCleared(Event):
+    """The lock has shown that it will open, or nobody is expected any more."""
+
+    kind: ClassVar[str] = "doors.key_risk_cleared.v1"
+    stay_id: str
+    door_id: str
+    because: str
 
 
 @fact

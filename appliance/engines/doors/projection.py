@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 from appliance.engines.doors.messages import (
     AccessLogged,
     DeliveryNoted,
     HolderKind,
+    KeyAtRisk,
     KeyCut,
+    KeyReason,
     KeyRevoked,
+    KeyRiskCleared,
+    KeyTakenUp,
     OpenAsked,
     OpenSettled,
     PhoneEnrolled,
@@ -24,12 +29,17 @@ from appliance.engines.inventory.messages import (
 )
 from appliance.engines.stays.messages import (
     Booked,
+    BookingChanged,
     CheckedIn,
     CheckedOut,
     CheckInUndone,
+    DepartedElsewhere,
     DepartureChanged,
     NoShowMarked,
+    Reinstated,
+    RoomAssigned,
     RoomMoved,
+    RoomUnassigned,
     StayCancelled,
     StayState,
 )
@@ -39,7 +49,8 @@ from appliance.kernel.messages import Event
 _DDL: Final = (
     (
         "CREATE TABLE IF NOT EXISTS doors_house (property_id TEXT PRIMARY KEY,"
-        " time_zone TEXT NOT NULL, check_out_until TEXT NOT NULL) STRICT"
+        " time_zone TEXT NOT NULL, check_out_until TEXT NOT NULL, check_in_from TEXT NOT NULL)"
+        " STRICT"
     ),
     (
         "CREATE TABLE IF NOT EXISTS doors_door (door_id TEXT PRIMARY KEY, number INTEGER NOT NULL,"
@@ -56,7 +67,12 @@ _DDL: Final = (
     "CREATE INDEX IF NOT EXISTS doors_door_room ON doors_door (room_id)",
     (
         "CREATE TABLE IF NOT EXISTS doors_holder (kind TEXT NOT NULL, holder_id TEXT NOT NULL,"
-        " state TEXT NOT NULL, room_id TEXT, departure TEXT, PRIMARY KEY (kind, holder_id)) STRICT"
+        " state TEXT NOT NULL, room_id TEXT, departure TEXT, arrival TEXT,"
+        " PRIMARY KEY (kind, holder_id)) STRICT"
+    ),
+    (
+        "CREATE INDEX IF NOT EXISTS doors_holder_expected ON doors_holder (arrival)"
+        " WHERE kind = 'stay' AND state = 'confirmed'"
     ),
     (
         "CREATE TABLE IF NOT EXISTS doors_key (key_id TEXT PRIMARY KEY, holder_kind TEXT NOT NULL,"
@@ -64,7 +80,11 @@ _DDL: Final = (
         " valid_from_s INTEGER NOT NULL, valid_until_s INTEGER NOT NULL, reason TEXT NOT NULL,"
         " cti TEXT NOT NULL, slot INTEGER NOT NULL, pin_ref TEXT NOT NULL,"
         " clock_unsure INTEGER NOT NULL, cut_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER,"
-        " revoked_reason TEXT) STRICT"
+        " revoked_reason TEXT, ahead INTEGER NOT NULL, joiner INTEGER NOT NULL) STRICT"
+    ),
+    (
+        "CREATE TABLE IF NOT EXISTS doors_risk (stay_id TEXT NOT NULL, door_id TEXT NOT NULL,"
+        " why TEXT NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (stay_id, door_id)) STRICT"
     ),
     "CREATE INDEX IF NOT EXISTS doors_key_holder ON doors_key (holder_kind, holder_id)",
     "CREATE INDEX IF NOT EXISTS doors_key_door ON doors_key (door_id, slot)",
@@ -110,8 +130,8 @@ _DDL: Final = (
 
 def _house(db: Connection, event: PropertySetUp, _: Recorded) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO doors_house VALUES (?, ?, ?)",
-        (event.property_id, event.time_zone, event.check_out_until),
+        "INSERT OR REPLACE INTO doors_house VALUES (?, ?, ?, ?)",
+        (event.property_id, event.time_zone, event.check_out_until, event.check_in_from),
     )
 
 
@@ -169,33 +189,67 @@ def _holder(
     kind: HolderKind,
     holder_id: str,
     state: str,
-    place: tuple[str | None, str | None] = (None, None),
+    place: tuple[str | None, date | None, date | None] = (None, None, None),
 ) -> None:
+    """`place`: room, departure, arrival."""
+    room_id, departure, arrival = place
     db.execute(
-        "INSERT OR REPLACE INTO doors_holder VALUES (?, ?, ?, ?, ?)",
-        (kind.value, holder_id, state, *place),
+        "INSERT OR REPLACE INTO doors_holder VALUES (?, ?, ?, ?, ?, ?)",
+        (kind.value, holder_id, state, room_id, _day(departure), _day(arrival)),
     )
 
 
-def _booked(db: Connection, event: Booked, _: Recorded) -> None:
-    # Only that the stay exists: room and dates matter from the moment it is in house.
-    _holder(db, HolderKind.STAY, event.stay_id, StayState.CONFIRMED.value)
+def _day(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _booked(db: Connection, event: Booked | Reinstated, _: Recorded) -> None:
+    place = (None, event.departure, event.arrival)
+    _holder(db, HolderKind.STAY, event.stay_id, StayState.CONFIRMED.value, place)
+
+
+def _expected(
+    db: Connection,
+    event: BookingChanged | RoomAssigned,
+    _: Recorded,
+) -> None:
+    room_id = event.room_id if isinstance(event, RoomAssigned) else None
+    db.execute(
+        "UPDATE doors_holder SET room_id = coalesce(?, room_id), departure = ?, arrival = ?"
+        " WHERE kind = 'stay' AND holder_id = ? AND state = 'confirmed'",
+        (room_id, _day(event.departure), _day(event.arrival), event.stay_id),
+    )
+
+
+def _no_room(db: Connection, event: RoomUnassigned, _: Recorded) -> None:
+    db.execute(
+        "UPDATE doors_holder SET room_id = NULL WHERE kind = 'stay' AND holder_id = ?"
+        " AND state = 'confirmed'",
+        (event.stay_id,),
+    )
+
+
+def _undone(db: Connection, event: CheckInUndone, _: Recorded) -> None:
+    db.execute(
+        "UPDATE doors_holder SET state = ?, room_id = NULL WHERE kind = 'stay' AND holder_id = ?",
+        (StayState.CONFIRMED.value, event.stay_id),
+    )
 
 
 def _checked_in(db: Connection, event: CheckedIn, _: Recorded) -> None:
-    place = (event.room_id, event.departure.isoformat())
+    place = (event.room_id, event.departure, event.arrival)
     _holder(db, HolderKind.STAY, event.stay_id, StayState.IN_HOUSE.value, place)
 
 
 def _moved(db: Connection, event: RoomMoved, _: Recorded) -> None:
-    place = (event.to_room_id, event.departure.isoformat())
+    place = (event.to_room_id, event.departure, event.from_date)
     _holder(db, HolderKind.STAY, event.stay_id, StayState.IN_HOUSE.value, place)
 
 
 def _departure(db: Connection, event: DepartureChanged, _: Recorded) -> None:
     db.execute(
         "UPDATE doors_holder SET departure = ? WHERE kind = 'stay' AND holder_id = ?"
-        " AND state = 'in_house'",
+        " AND state IN ('in_house', 'confirmed')",
         (event.departure.isoformat(), event.stay_id),
     )
 
@@ -203,7 +257,7 @@ def _departure(db: Connection, event: DepartureChanged, _: Recorded) -> None:
 def _out(state: StayState) -> Apply:
     def apply(
         db: Connection,
-        event: CheckedOut | CheckInUndone | StayCancelled | NoShowMarked,
+        event: CheckedOut | DepartedElsewhere | StayCancelled | NoShowMarked,
         _: Recorded,
     ) -> None:
         _holder(db, HolderKind.STAY, event.stay_id, state.value)
@@ -221,7 +275,7 @@ def _staff_gone(db: Connection, event: StaffDeactivated, _: Recorded) -> None:
 
 def _cut(db: Connection, event: KeyCut, recorded: Recorded) -> None:
     db.execute(
-        "INSERT INTO doors_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+        "INSERT INTO doors_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)",
         (
             event.key_id,
             event.holder_kind.value,
@@ -236,7 +290,26 @@ def _cut(db: Connection, event: KeyCut, recorded: Recorded) -> None:
             event.pin_ref or event.key_id,
             int(event.clock_unsure),
             recorded.at_wall_ms,
+            int(event.reason is KeyReason.AHEAD),
+            event.joiner,
         ),
+    )
+
+
+def _taken_up(db: Connection, event: KeyTakenUp, _: Recorded) -> None:
+    db.execute("UPDATE doors_key SET ahead = 0 WHERE key_id = ?", (event.key_id,))
+
+
+def _risk(db: Connection, event: KeyAtRisk, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO doors_risk VALUES (?, ?, ?, ?)",
+        (event.stay_id, event.door_id, event.why.value, recorded.at_wall_ms),
+    )
+
+
+def _no_risk(db: Connection, event: KeyRiskCleared, _: Recorded) -> None:
+    db.execute(
+        "DELETE FROM doors_risk WHERE stay_id = ? AND door_id = ?", (event.stay_id, event.door_id)
     )
 
 
@@ -337,13 +410,21 @@ _ON: Final[dict[type[Event], Apply]] = {
     RoomMoved: _moved,
     DepartureChanged: _departure,
     CheckedOut: _out(StayState.DEPARTED),
-    CheckInUndone: _out(StayState.CONFIRMED),
+    CheckInUndone: _undone,
+    DepartedElsewhere: _out(StayState.DEPARTED),
+    Reinstated: _booked,
+    BookingChanged: _expected,
+    RoomAssigned: _expected,
+    RoomUnassigned: _no_room,
     StayCancelled: _out(StayState.CANCELLED),
     NoShowMarked: _out(StayState.NO_SHOW),
     StaffAdded: _staff,
     StaffDeactivated: _staff_gone,
     KeyCut: _cut,
     KeyRevoked: _revoked,
+    KeyTakenUp: _taken_up,
+    KeyAtRisk: _risk,
+    KeyRiskCleared: _no_risk,
     OpenAsked: _opening,
     OpenSettled: _settled,
     AccessLogged: _access,
@@ -361,6 +442,7 @@ PROJECTION: Final = Projection(
         "doors_series",
         "doors_holder",
         "doors_key",
+        "doors_risk",
         "doors_opening",
         "doors_access",
         "doors_delivery",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from appliance.bus.words import EventKind, LockRefusal, Outcome
 from appliance.engines.doors.credentials import KeyFacts
-from appliance.engines.doors.messages import HolderKind, KeyReason, Refusal
+from appliance.engines.doors.messages import HolderKind, KeyReason, Refusal, Risk
 
 if TYPE_CHECKING:
     from appliance.kernel.reader import Reader
@@ -22,7 +22,7 @@ KEYS_MAX: Final = 500
 _KEY: Final = (
     "SELECT k.key_id, k.door_id, d.number, d.device_id, k.generation, k.valid_from_s,"
     " k.valid_until_s, k.cti, k.slot, k.pin_ref, d.title, k.holder_kind, k.holder_id, k.reason,"
-    " k.clock_unsure, k.cut_at_ms, k.revoked_at_ms,"
+    " k.clock_unsure, k.cut_at_ms, k.revoked_at_ms, k.ahead, k.joiner,"
     " (SELECT y.outcome FROM doors_delivery y JOIN doors_key o ON o.key_id = y.key_id"
     "  WHERE y.what = 'pin_put' AND o.door_id = k.door_id AND o.pin_ref = k.pin_ref"
     "  ORDER BY y.at_ms DESC LIMIT 1)"
@@ -54,12 +54,20 @@ class KeyView:
     cut_at_ms: int
     revoked_at_ms: int | None
     pin_at_lock: bool | None
+    ahead: bool = False  # prepared, and its guest is not here yet
+    joiner: int = 0
 
     def live(self, now_s: int) -> bool:
-        """Whether it opens now, by all the box knows."""
-        return self.revoked_at_ms is None and (
-            self.facts.valid_from_s <= now_s < self.facts.valid_until_s
+        """Whether its holder may use it now, by all the box knows."""
+        return (
+            self.revoked_at_ms is None
+            and not self.ahead
+            and self.facts.valid_from_s <= now_s < self.facts.valid_until_s
         )
+
+    def prepared(self, now_s: int) -> bool:
+        """Whether it waits for its guest."""
+        return self.revoked_at_ms is None and self.ahead and now_s < self.facts.valid_until_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +141,32 @@ async def key_by_id(reader: Reader, key_id: str) -> KeyView | None:
     """One key."""
     row = await reader.row(f"{_KEY} WHERE k.key_id = ?", (key_id,))
     return None if row is None else _key(row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskView:
+    """A guest who is expected within a day, and a door that may not open for them."""
+
+    stay_id: str
+    door_id: str
+    door_title: str
+    why: Risk
+    since_ms: int
+
+
+async def keys_at_risk(reader: Reader) -> list[RiskView]:
+    """Every such door, the oldest alert first."""
+    rows = await reader.rows(
+        "SELECT r.stay_id, r.door_id, d.title, r.why, r.since_ms FROM doors_risk r"
+        " JOIN doors_door d ON d.door_id = r.door_id ORDER BY r.since_ms, r.door_id LIMIT ?",
+        (OPEN_ROWS_MAX,),
+    )
+    return [
+        RiskView(
+            stay_id=row[0], door_id=row[1], door_title=row[2], why=Risk(row[3]), since_ms=row[4]
+        )
+        for row in rows
+    ]
 
 
 async def doors_of_room(reader: Reader, room_id: str) -> list[str]:
@@ -212,7 +246,7 @@ async def generation_now(reader: Reader, door_id: str, now_s: int) -> int:
     """
     row = await reader.row(
         "SELECT max(CASE WHEN k.revoked_at_ms IS NOT NULL THEN k.generation + 1"
-        " WHEN k.valid_from_s <= ?2 THEN k.generation END) FROM doors_key k"
+        " WHEN k.valid_from_s <= ?2 AND k.ahead = 0 THEN k.generation END) FROM doors_key k"
         " WHERE k.door_id = ?1 AND k.holder_kind IN ('stay', 'lease') AND (k.revoked_at_ms IS NULL"
         " OR NOT EXISTS (SELECT 1 FROM doors_key o WHERE o.door_id = k.door_id"
         "  AND o.holder_kind IN ('stay', 'lease') AND o.revoked_at_ms IS NULL"
@@ -315,7 +349,9 @@ def _key(row: tuple[Any, ...]) -> KeyView:
         clock_unsure=bool(row[14]),
         cut_at_ms=row[15],
         revoked_at_ms=row[16],
-        pin_at_lock=None if row[17] is None else row[17] == Outcome.DONE.value,
+        ahead=bool(row[17]),
+        joiner=row[18],
+        pin_at_lock=None if row[19] is None else row[19] == Outcome.DONE.value,
     )
 
 

@@ -19,21 +19,30 @@ from appliance.engines.doors.messages import (
     RevocationAsked,
     RevokeKeys,
     SettleOpening,
+    TakeUpKeys,
 )
 from appliance.engines.doors.phones import has_phones
 from appliance.engines.doors.scene import (
     doors_held,
     doors_of_room,
+    joiners_at,
+    key_used,
+    keys_ahead,
     opening_awaits,
     stay_end_s,
 )
 from appliance.engines.identity.messages import StaffDeactivated
 from appliance.engines.stays.messages import (
+    BookingChanged,
+    CheckedIn,
     CheckedOut,
     CheckInUndone,
+    DepartedElsewhere,
     DepartureChanged,
     NoShowMarked,
+    RoomAssigned,
     RoomMoved,
+    RoomUnassigned,
     StayCancelled,
 )
 from appliance.kernel.engine import Facts, InlineReaction, Recorded
@@ -41,6 +50,7 @@ from appliance.kernel.messages import Command
 
 _WHY: Final = {
     CheckedOut: "checked_out",
+    DepartedElsewhere: "departed_elsewhere",
     CheckInUndone: "check_in_undone",
     StayCancelled: "cancelled",
     NoShowMarked: "no_show",
@@ -53,7 +63,9 @@ _SHOWN_BY: Final = {
 
 
 def _gone(
-    facts: Facts, event: CheckedOut | CheckInUndone | StayCancelled | NoShowMarked, _: Recorded
+    facts: Facts,
+    event: CheckedOut | DepartedElsewhere | CheckInUndone | StayCancelled | NoShowMarked,
+    _: Recorded,
 ) -> Sequence[Command]:
     why = _WHY[type(event)]
     revoked = _revoke_all(facts, HolderKind.STAY, event.stay_id, why)
@@ -83,8 +95,53 @@ def _moved(facts: Facts, event: RoomMoved, recorded: Recorded) -> Sequence[Comma
     entered = doors_of_room(facts, event.to_room_id) if left and still else []
     return [
         *(_cut(event.stay_id, door, KeyReason.MOVED) for door in entered),
+        # Everybody of the stay moves along, each with a PIN of their own.
+        *(
+            _cut(event.stay_id, door, KeyReason.JOINER)
+            for door in entered
+            for _ in range(max(joiners_at(facts, event.stay_id, old) for old in left))
+        ),
         *(_revoke(HolderKind.STAY, event.stay_id, door, "moved") for door in left),
     ]
+
+
+def _arrived(facts: Facts, event: CheckedIn, _: Recorded) -> Sequence[Command]:
+    """The door counts what was prepared; what was prepared at another room's door is over."""
+    return [
+        TakeUpKeys(door_id=door, stay_id=event.stay_id, because="checked_in")
+        if room == event.room_id
+        else _revoke(HolderKind.STAY, event.stay_id, door, "other_room")
+        for door, room in keys_ahead(facts, event.stay_id)
+    ]
+
+
+def _other_room(
+    facts: Facts, event: RoomAssigned | RoomUnassigned, _: Recorded
+) -> Sequence[Command]:
+    """A prepared key is taken back where its guest will not live."""
+    room_id = event.room_id if isinstance(event, RoomAssigned) else None
+    ahead = keys_ahead(facts, event.stay_id)
+    return [
+        _revoke(HolderKind.STAY, event.stay_id, door, "other_room")
+        for door, room in ahead
+        if room != room_id
+    ]
+
+
+def _other_dates(facts: Facts, event: BookingChanged, _: Recorded) -> Sequence[Command]:
+    """Prepared again for the new days when their time comes."""
+    if event.same_nights:
+        return []
+    ahead = keys_ahead(facts, event.stay_id)
+    return [_revoke(HolderKind.STAY, event.stay_id, door, "other_dates") for door, _room in ahead]
+
+
+def _used(facts: Facts, event: AccessLogged, _: Recorded) -> Sequence[Command]:
+    """A guest who opened with a prepared key is the one the door belongs to now."""
+    if event.event is not EventKind.UNLOCKED or event.key_id is None:
+        return []
+    found = key_used(facts, event.key_id)
+    return [] if found is None else [TakeUpKeys(door_id=found[0], stay_id=found[1], because="used")]
 
 
 def _departure(facts: Facts, event: DepartureChanged, recorded: Recorded) -> Sequence[Command]:
@@ -137,6 +194,12 @@ def _cut(stay_id: str, door_id: str, reason: KeyReason) -> CutKey:
 
 
 INLINE: Final = (
+    InlineReaction(event=CheckedIn, react=_arrived),
+    InlineReaction(event=RoomAssigned, react=_other_room),
+    InlineReaction(event=RoomUnassigned, react=_other_room),
+    InlineReaction(event=BookingChanged, react=_other_dates),
+    InlineReaction(event=DepartedElsewhere, react=_gone),
+    InlineReaction(event=AccessLogged, react=_used),
     InlineReaction(event=CheckedOut, react=_gone),
     InlineReaction(event=CheckInUndone, react=_gone),
     InlineReaction(event=StayCancelled, react=_gone),

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from appliance.engines.doors import phones, rules, scene
+from appliance.engines.doors import ahead, phones, rules, scene
 from appliance.engines.doors.door import fold_door, fold_nothing
 from appliance.engines.doors.messages import (
+    ClearKeyRisk,
     CutKey,
     EndPhones,
     EnrolPhone,
     LogAccess,
     NoteDelivery,
+    NoteKeyRisk,
     NotePinShown,
     OpenDoor,
+    PrepareKey,
     RemovePhone,
+    RevokeKey,
     RevokeKeys,
     SettleOpening,
+    TakeUpKeys,
 )
 from appliance.engines.doors.projection import PROJECTION
 from appliance.engines.doors.reactions import INLINE
@@ -63,6 +68,36 @@ ENGINE: Final = Engine(
             decide=rules.note_pin_shown,
         ),
         Handling(
+            command=RevokeKey,
+            stream=scene.door_stream,
+            load=scene.load_door,
+            decide=rules.revoke_key,
+        ),
+        Handling(
+            command=PrepareKey,
+            stream=scene.door_stream,
+            load=scene.load_ahead,
+            decide=ahead.prepare_key,
+        ),
+        Handling(
+            command=TakeUpKeys,
+            stream=scene.door_stream,
+            load=scene.load_door,
+            decide=ahead.take_up_keys,
+        ),
+        Handling(
+            command=NoteKeyRisk,
+            stream=scene.risk_stream,
+            load=scene.load_risks,
+            decide=ahead.note_risk,
+        ),
+        Handling(
+            command=ClearKeyRisk,
+            stream=scene.risk_stream,
+            load=scene.load_risks,
+            decide=ahead.clear_risk,
+        ),
+        Handling(
             command=EnrolPhone,
             stream=phones.phone_stream,
             load=phones.load_enrol,
@@ -86,6 +121,7 @@ ENGINE: Final = Engine(
         "holders": fold_nothing,
         "locks": rules.fold_lock,
         "phones": fold_nothing,
+        "risks": ahead.fold_risks,
     },
     projection=PROJECTION,
     inline=INLINE,

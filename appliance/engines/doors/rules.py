@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Final
 
 from appliance.bus.words import Outcome
+from appliance.engines.doors.ahead import cti_of, make_way, revoked
 from appliance.engines.doors.door import DWELLERS, DoorState, Key, LockLog
 from appliance.engines.doors.messages import (
     DESK,
@@ -16,7 +16,6 @@ from appliance.engines.doors.messages import (
     HolderKind,
     KeyCut,
     KeyReason,
-    KeyRevoked,
     LogAccess,
     NoteDelivery,
     NotePinShown,
@@ -26,6 +25,7 @@ from appliance.engines.doors.messages import (
     PinShown,
     Refusal,
     RevocationAsked,
+    RevokeKey,
     RevokeKeys,
     SettleOpening,
 )
@@ -36,20 +36,19 @@ from appliance.engines.doors.scene import (
     DoorScene,
     NamedKey,
 )
+from appliance.engines.doors.slots import free_slot
 from appliance.engines.doors.windows import Asked, KeyWindow, window
 from appliance.kernel.engine import Context, Decision, Yes
 from appliance.kernel.messages import Event, Role, Who
 
 # 6 s: half a second of radio, a retry below us, and still before the guest is told at 8 s.
 OPEN_EXPIRES_MS: Final = 6_000
-# Slot 0 is the installer's; keypads of this class have 200 (zigbee.md, PIN facts).
-SLOT_MIN: Final = 1
-SLOT_MAX: Final = 199
 # A door that everybody shares: nobody's key may end another's.
 SHARED_GENERATION: Final = 1
 # Missing numbers remembered in case they come late; a lock keeps 500 events itself.
 MISSING_MAX: Final = 512
-CTI_BYTES: Final = 8
+# A family in one room; everybody else is another booking.
+JOINERS_MAX: Final = 8
 
 
 def cut_key(scene: DoorScene, command: CutKey, context: Context) -> Decision:
@@ -63,34 +62,75 @@ def cut_key(scene: DoorScene, command: CutKey, context: Context) -> Decision:
     if window_of_key is None:
         return Refusal.BAD_WINDOW
     own = scene.state.keys_of(command.holder_kind, command.holder_id)
-    last = own[-1] if own and command.reason is not KeyReason.LOST else None
-    slot = last.slot if last is not None else _free_slot(scene.state, context.now.wall_s)
+    made = _keys(scene.state, command, door, own, window_of_key, context)
+    if isinstance(made, Refusal):
+        return made
+    # The new keys stand before the old ones fall: nobody is without one in between.
+    ended = [revoked(key, door, reason) for key, reason in _replaced(own, command, window_of_key)]
+    first = made[0]
+    result = {
+        "key_id": first.key_id,
+        "door_id": door.door_id,
+        "generation": first.generation,
+        "valid_until_s": first.valid_until_s,
+    }
+    moved = make_way(scene.state, first, window_of_key, door, context)
+    return Yes(events=[*made, *ended, *moved], result=result)
+
+
+def _keys(
+    state: DoorState,
+    command: CutKey,
+    door: Door,
+    own: tuple[Key, ...],
+    new: KeyWindow,
+    context: Context,
+) -> list[KeyCut] | Refusal:
+    """The key asked for; where a holder's time or generation changes, one for each joiner too."""
+    people = _people(own)
+    last = people.get(0)
+    lost, joins = command.reason is KeyReason.LOST, command.reason is KeyReason.JOINER
+    if joins and last is None:
+        return Refusal.NO_KEY
+    number = max(people, default=0) + 1 if joins else 0
+    if number > JOINERS_MAX:
+        return Refusal.TOO_MANY_JOINERS
+    now_s = context.now.wall_s
+    fresh = lost or joins or last is None
+    slot = free_slot(state, now_s) if fresh or last is None else last.slot
     if slot is None:
         return Refusal.NO_SLOT
-    key_id = context.new_id("key")
-    cut = KeyCut(
-        key_id=key_id,
-        holder_kind=command.holder_kind,
-        holder_id=command.holder_id,
-        door_id=door.door_id,
-        generation=_generation(scene.state, command, door, last, context.now.wall_s),
-        valid_from_s=window_of_key.from_s,
-        valid_until_s=window_of_key.until_s,
-        reason=command.reason,
-        cti=_cti(key_id),
-        slot=slot,
-        clock_unsure=window_of_key.unsure,
-        pin_ref="" if last is None else last.pin_ref,
-    )
-    # The new key stands before the old one falls: nobody is without one in between.
-    ended = [_revoked(key, door, reason) for key, reason in _replaced(own, command, window_of_key)]
-    result = {
-        "key_id": key_id,
-        "door_id": door.door_id,
-        "generation": cut.generation,
-        "valid_until_s": cut.valid_until_s,
-    }
-    return Yes(events=[cut, *ended], result=result)
+    generation = _generation(state, command, door, None if lost else last, now_s)
+
+    def key(number: int, slot: int, pin_ref: str) -> KeyCut:
+        key_id = context.new_id("key", *([f"joiner-{number}"] if number and not joins else []))
+        return KeyCut(
+            key_id=key_id,
+            holder_kind=command.holder_kind,
+            holder_id=command.holder_id,
+            door_id=door.door_id,
+            generation=generation,
+            valid_from_s=new.from_s,
+            valid_until_s=new.until_s,
+            reason=command.reason,
+            cti=cti_of(key_id),
+            slot=slot,
+            clock_unsure=new.unsure,
+            pin_ref=pin_ref,
+            joiner=number,
+        )
+
+    first = key(number, slot, "" if fresh or last is None else last.pin_ref)
+    if command.reason not in {KeyReason.LOST, KeyReason.EXTENDED}:
+        return [first]
+    # Whose key was lost is known, and it is not theirs: joiners keep their PINs.
+    joiners = [key(number, each.slot, each.pin_ref) for number, each in people.items() if number]
+    return [first, *joiners]
+
+
+def _people(own: tuple[Key, ...]) -> dict[int, Key]:
+    """The newest key of each person of a holder."""
+    return {key.joiner: key for key in own}
 
 
 def revoke_keys(scene: DoorScene, command: RevokeKeys, context: Context) -> Decision:
@@ -104,8 +144,19 @@ def revoke_keys(scene: DoorScene, command: RevokeKeys, context: Context) -> Deci
     if scene.door is None:
         return Refusal.UNKNOWN_DOOR
     keys = scene.state.keys_of(command.holder_kind, command.holder_id)
-    events = [_revoked(key, scene.door, command.reason) for key in keys]
+    events = [revoked(key, scene.door, command.reason) for key in keys]
     return Yes(events=events, result={"revoked": [key.key_id for key in keys]})
+
+
+def revoke_key(scene: DoorScene, command: RevokeKey, context: Context) -> Decision:
+    """The end of one key, whoever else of its holder has one."""
+    del context
+    if scene.door is None:
+        return Refusal.UNKNOWN_DOOR
+    key = next((key for key in scene.state.keys if key.key_id == command.key_id), None)
+    if key is None:
+        return Refusal.NO_KEY
+    return Yes(events=[revoked(key, scene.door, command.reason)], result={"revoked": [key.key_id]})
 
 
 def open_door(scene: DoorScene, command: OpenDoor, context: Context) -> Decision:
@@ -276,7 +327,7 @@ def _generation(state: DoorState, command: CutKey, door: Door, last: Key | None,
     if last is not None:
         return last.generation
     # Somebody new, or a key in a stranger's hand: whatever was cut before dies at the first use.
-    return max(state.generation, state.floor - 1) + 1
+    return state.next_generation
 
 
 def _pressed_generation(state: DoorState, key: Key, door: Door, now_s: int) -> int:
@@ -295,31 +346,6 @@ def _replaced(own: tuple[Key, ...], command: CutKey, new: KeyWindow) -> list[tup
     return []
 
 
-def _free_slot(state: DoorState, now_s: int) -> int | None:
-    taken = {key.slot for key in state.keys if key.valid_until_s > now_s}
-    span = SLOT_MAX - SLOT_MIN + 1
-    # Round and round: a slot rests as long as possible before somebody else's PIN lies in it.
-    in_turn = (SLOT_MIN + (state.last_slot - SLOT_MIN + 1 + step) % span for step in range(span))
-    return next((slot for slot in in_turn if slot not in taken), None)
-
-
-def _cti(key_id: str) -> str:
-    return hashlib.sha256(f"cti:{key_id}".encode()).digest()[:CTI_BYTES].hex()
-
-
-def _revoked(key: Key, door: Door, reason: str) -> KeyRevoked:
-    return KeyRevoked(
-        key_id=key.key_id,
-        holder_kind=key.holder_kind,
-        holder_id=key.holder_id,
-        door_id=door.door_id,
-        generation=key.generation,
-        cti=key.cti,
-        slot=key.slot,
-        reason=reason,
-    )
-
-
 def _may_press(command: OpenDoor, who: Who) -> bool:
     if command.holder_kind in DWELLERS:
         return _is_theirs(command.holder_kind, command.holder_id, who)
@@ -336,8 +362,8 @@ def _key_to_press(state: DoorState, command: OpenDoor, now_s: int) -> Key | Refu
     keys = state.keys_of(command.holder_kind, command.holder_id)
     if not keys:
         return Refusal.NO_KEY
-    live = [key for key in keys if key.holds_at(now_s)]
+    live = [key for key in keys if key.holds_at(now_s) and not key.ahead]
     if live:
         return max(live, key=lambda key: key.valid_until_s)
-    not_yet = any(key.valid_from_s > now_s for key in keys)
+    not_yet = any(key.valid_from_s > now_s or key.ahead for key in keys)
     return Refusal.KEY_NOT_YET if not_yet else Refusal.KEY_EXPIRED

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from appliance.bus.words import Outcome
 from appliance.engines.doors.door import DoorState, Key, LockLog
 from appliance.engines.doors.messages import (
+    ClearKeyRisk,
     CutKey,
     HolderKind,
     LogAccess,
     NoteDelivery,
+    NoteKeyRisk,
     NotePinShown,
     OpenDoor,
+    PrepareKey,
+    RevokeKey,
     RevokeKeys,
     SettleOpening,
+    TakeUpKeys,
 )
-from appliance.engines.doors.windows import departure_end_s
+from appliance.engines.doors.windows import arrival_start_s, departure_end_s
 from appliance.kernel.engine import Context, Facts
 
 GRACE_MIN = 120
@@ -50,6 +56,7 @@ class Holder:
     state: str
     room_id: str | None
     departure_end_s: int | None
+    arrival_start_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +95,10 @@ class DeliveryScene:
     key: NamedKey | None
 
 
-def door_stream(command: CutKey | OpenDoor | SettleOpening | NoteDelivery, _: Context) -> str:
+def door_stream(
+    command: CutKey | OpenDoor | SettleOpening | NoteDelivery | PrepareKey | TakeUpKeys | RevokeKey,
+    _: Context,
+) -> str:
     """One stream for each door."""
     return f"doors/{command.door_id}"
 
@@ -114,7 +124,28 @@ def load_cut(facts: Facts, command: CutKey, _: Context) -> DoorScene:
     )
 
 
-def load_door(facts: Facts, command: OpenDoor | RevokeKeys, _: Context) -> DoorScene:
+def risk_stream(command: NoteKeyRisk | ClearKeyRisk, _: Context) -> str:
+    """One stream for what stands against a stay's keys."""
+    return f"risks/{command.stay_id}"
+
+
+def load_risks(facts: Facts, command: NoteKeyRisk | ClearKeyRisk, _: Context) -> Any:
+    """What stands against them now."""
+    return facts.fold(f"risks/{command.stay_id}")
+
+
+def load_ahead(facts: Facts, command: PrepareKey, _: Context) -> DoorScene:
+    """The door, its keys, and who is expected."""
+    return DoorScene(
+        door=door_of(facts, command.door_id),
+        state=facts.fold(f"doors/{command.door_id}"),
+        holder=holder_of(facts, HolderKind.STAY, command.stay_id),
+    )
+
+
+def load_door(
+    facts: Facts, command: OpenDoor | RevokeKeys | RevokeKey | TakeUpKeys, _: Context
+) -> DoorScene:
     """The door and its state."""
     door_id = command.door_id or ""
     return DoorScene(door=door_of(facts, door_id), state=facts.fold(f"doors/{door_id}"))
@@ -185,13 +216,52 @@ def holder_of(facts: Facts, kind: HolderKind, holder_id: str) -> Holder | None:
     if kind in {HolderKind.LEASE, HolderKind.VENDOR}:
         return Holder(state="active", room_id=None, departure_end_s=None)
     row = facts.row(
-        "SELECT state, room_id, departure FROM doors_holder WHERE kind = ? AND holder_id = ?",
+        "SELECT state, room_id, departure, arrival FROM doors_holder"
+        " WHERE kind = ? AND holder_id = ?",
         (kind.value, holder_id),
     )
     if row is None:
         return None
     end = None if row[2] is None else stay_end_s(facts, date.fromisoformat(row[2]))
-    return Holder(state=row[0], room_id=row[1], departure_end_s=end)
+    start = None if row[3] is None else stay_start_s(facts, date.fromisoformat(row[3]))
+    return Holder(state=row[0], room_id=row[1], departure_end_s=end, arrival_start_s=start)
+
+
+def stay_start_s(facts: Facts, arrival: date) -> int | None:
+    """When prepared keys of a stay begin; None before the property is set up."""
+    house = facts.row("SELECT time_zone, check_in_from FROM doors_house")
+    return None if house is None else arrival_start_s(arrival, house[1], house[0])
+
+
+def keys_ahead(facts: Facts, stay_id: str) -> list[tuple[str, str | None]]:
+    """Where a stay has prepared keys that were not taken up: (door id, its room's id)."""
+    rows = facts.rows(
+        "SELECT DISTINCT k.door_id, d.room_id FROM doors_key k JOIN doors_door d"
+        " ON d.door_id = k.door_id WHERE k.holder_kind = 'stay' AND k.holder_id = ?"
+        " AND k.ahead = 1 AND k.revoked_at_ms IS NULL ORDER BY k.door_id",
+        (stay_id,),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def joiners_at(facts: Facts, stay_id: str, door_id: str) -> int:
+    """How many further people of a stay have a key at a door."""
+    row = facts.row(
+        "SELECT count(DISTINCT joiner) FROM doors_key WHERE holder_kind = 'stay'"
+        " AND holder_id = ? AND door_id = ? AND joiner > 0 AND revoked_at_ms IS NULL",
+        (stay_id, door_id),
+    )
+    return 0 if row is None else int(row[0])
+
+
+def key_used(facts: Facts, key_id: str) -> tuple[str, str] | None:
+    """The door and the stay of a prepared key that was not taken up; None for any other."""
+    row = facts.row(
+        "SELECT door_id, holder_id FROM doors_key WHERE key_id = ? AND ahead = 1"
+        " AND revoked_at_ms IS NULL",
+        (key_id,),
+    )
+    return None if row is None else (row[0], row[1])
 
 
 def stay_end_s(facts: Facts, departure: date) -> int | None:

@@ -47,12 +47,27 @@ def departure_end_s(departure: date, check_out_until: str, time_zone: str, grace
     Of a local time that happens twice, or not at all, the later reading counts, so that nobody is
     locked out by a change of the clocks. The grace is real time.
     """
-    hour, minute = (int(part) for part in check_out_until.split(":"))
-    readings = (
-        datetime.combine(departure, time(hour, minute, fold=fold), tzinfo=_zone(time_zone))
+    return max(_readings(departure, check_out_until, time_zone)) + grace_min * 60
+
+
+def arrival_start_s(arrival: date, check_in_from: str, time_zone: str) -> int:
+    """The moment from which a stay's prepared keys open: the property's local time that day.
+
+    Of a local time that happens twice, or not at all, the earlier reading counts.
+    """
+    return min(_readings(arrival, check_in_from, time_zone))
+
+
+def _readings(day: date, local: str, time_zone: str) -> list[int]:
+    hour, minute = (int(part) for part in local.split(":"))
+    return [
+        int(
+            datetime.combine(
+                day, time(hour, minute, fold=fold), tzinfo=_zone(time_zone)
+            ).timestamp()
+        )
         for fold in (0, 1)
-    )
-    return max(int(reading.timestamp()) for reading in readings) + grace_min * 60
+    ]
 
 
 def window(asked: Asked, now: Reading) -> KeyWindow | None:

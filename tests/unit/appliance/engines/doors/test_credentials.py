@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.engines.doors.credentials import KeyFacts, Locksmith, device_secret, is_trivial
 from appliance.engines.doors.messages import HolderKind, OpenAsked
-from appliance.engines.doors.rules import SLOT_MAX
+from appliance.engines.doors.slots import SLOT_MAX
 from appliance.kernel.cose import Claims, issuers, point_of, verify
 from support.lock_bench import ISSUER
 from twin.flash import Flash

@@ -30,7 +30,8 @@ from appliance.engines.doors.messages import (
     SettleOpening,
 )
 from appliance.engines.doors.room import ENGINE
-from appliance.engines.doors.rules import OPEN_EXPIRES_MS, SLOT_MAX
+from appliance.engines.doors.rules import OPEN_EXPIRES_MS
+from appliance.engines.doors.slots import SLOT_MAX
 from appliance.engines.identity.messages import StaffAdded, StaffDeactivated
 from appliance.kernel.messages import Command, Event, Role, Who
 from appliance.kernel.sealed import Sealed
