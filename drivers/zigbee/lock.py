@@ -243,7 +243,7 @@ class ZigbeeLock(Thing):
         return press.order_id
 
     def moved_by_somebody(self) -> None:
-        """A hand or a PIN moved the bolt: what is read from now on proves no press."""
+        """Another press, a hand or a PIN moves the bolt: what is read now proves no earlier press."""
         for press in self._presses:
             press.before = False
 
@@ -271,6 +271,8 @@ class ZigbeeLock(Thing):
                 journey=Journey(tsn=self._next_number()),
                 before=self._certainly_before(act),
             )
+            # From here an open bolt may be this press's doing: it proves no older one any more.
+            self.moved_by_somebody()
             self._presses.append(press)
             until_s = min(deadline_s, now_s + self._air.patience.answer_s)
             end = await self._send_once(cluster, press, until_s)
@@ -465,7 +467,7 @@ class ZigbeeLock(Thing):
 
     def _next_number(self) -> int:
         """Half a circle from the lock's own, none of our last 64, none of another device's in the air."""
-        busy = set(self._air.app.recent) if self._air.app is not None else set()
+        busy = self._air.app.busy() if self._air.app is not None else set()
         numbers = [(self._lock_number + 0x80 + step) & 0xFF for step in range(256)]
         free = [number for number in numbers if number not in self._used]
         chosen = next((number for number in free if number not in busy), free[0])
@@ -478,6 +480,11 @@ class ZigbeeLock(Thing):
             self.commanded(DOOR_LOCK, tsn, 0x20, frame)
         elif hasattr(frame, "program_event_code"):
             self.commanded(DOOR_LOCK, tsn, PROGRAMMING, frame)
+
+    @property
+    def last_press(self) -> Press | None:
+        """The press that was begun last."""
+        return self._presses[-1] if self._presses else None
 
     # --- for its ears and its PINs
 

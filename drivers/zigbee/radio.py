@@ -152,6 +152,10 @@ class ZigbeeRadio:
         """A thing learned something."""
         self.book.keep()
 
+    def thing(self, name: str) -> Thing:
+        """The thing of this name; raises KeyError."""
+        return self._things[name]
+
     def thing_of(self, ieee: str) -> Thing | None:
         """The thing with this address."""
         entry = self.book.find(ieee)

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 # Frame numbers of other devices' frames that may still be unconfirmed: zigpy-znp has at most 16
 # in the air, and the stick holds one for 8 s.
 RECENT_FRAMES_MAX: Final = 48
+# A stick that has said nothing of a frame for so long never will.
+FRAME_S_MAX: Final = 30.0
 
 
 class Kind(StrEnum):
@@ -89,9 +91,20 @@ class _Traced(_Stack):
             self.recent.append(number)
             await self._hand_over(packet)
             return
-        journey.shared = number in self.recent
+        other = self.journeys.get(number)
+        if other is not None and not other.confirmed.is_set():
+            other.shared = journey.shared = True
+        if number in self.recent:
+            journey.shared = True
         self.journeys[number] = journey
         await self._send_door(packet, journey)
+
+    def busy(self) -> set[int]:
+        """Numbers of frames that may still be in the air, doors' and others'."""
+        for number, journey in list(self.journeys.items()):
+            if journey.left_s is not None and self.now() - journey.left_s > FRAME_S_MAX:
+                del self.journeys[number]
+        return {*self.recent, *self.journeys}
 
     async def _hand_over(self, packet: Any) -> None:
         await super().send_packet(packet)

@@ -95,6 +95,11 @@ class Thing:
         return False
 
     @property
+    def plugged(self) -> bool:
+        """Whether the stack knows it and there is a stick."""
+        return self._node is not None
+
+    @property
     def sleepy(self) -> bool:
         """Whether it listens only when it wakes: silence of minutes is then its nature."""
         described = getattr(self._node, "node_desc", None)

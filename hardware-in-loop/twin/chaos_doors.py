@@ -43,6 +43,7 @@ class Field:
 FIELDS: Final[tuple[Field, ...]] = (
     Field(name="desk and file, virtual time", where="twin.chaos_doors:try_desk", commands=COMMANDS),
     Field(name="Bluetooth, virtual air", where="twin.ble.chaos:try_air", commands=1_000),
+    Field(name="real zigpy on a serial line", where="twin.zigbee_chaos:try_zigbee", commands=1_000),
 )
 
 

@@ -450,9 +450,9 @@ async def _npk(house: DoorsHouse, folder: Path, number: int) -> AsyncGenerator[H
 async def _zigbee(house: DoorsHouse, folder: Path, number: int) -> AsyncGenerator[Hung, None]:
     # The stack is an extra: whoever has not installed it skips this maker alone.
     from drivers.zigbee.radio import ZigbeeRadio  # noqa: PLC0415
-    from support.zigbee_rig import HURRIED, rig  # noqa: PLC0415
     from twin.zigbee.devices import Lock  # noqa: PLC0415
     from twin.zigbee.faults import Act, Way, zcl_command  # noqa: PLC0415
+    from twin.zigbee_house import HURRIED, rig  # noqa: PLC0415
 
     behind = _behind(house, folder, number, "zigbee", "zigbee", address=_colons(IEEE))
     async with rig(folder) as it:
@@ -470,7 +470,7 @@ async def _zigbee(house: DoorsHouse, folder: Path, number: int) -> AsyncGenerato
 
         radio = ZigbeeRadio(setting, patience=HURRIED)
         async with behind.running(radio, setting) as bus:
-            while radio.lost.is_set() or radio._things[behind.thing.name]._node is None:
+            while radio.lost.is_set() or not radio.thing(behind.thing.name).plugged:
                 await sleep(house.clock, PACE_S)
             yield Hung(
                 device=behind.thing.name,

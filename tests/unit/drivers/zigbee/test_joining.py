@@ -12,8 +12,8 @@ from appliance.bus.words import DeviceKind, Outcome, Verb
 from drivers.port import Alarm
 from drivers.radios import Thing
 from drivers.zigbee.lock import ZigbeeLock
-from support.zigbee_rig import LOCK_IEEE, Rig, rig, rig_with_lock
 from twin.zigbee.devices import Leak, Lock, Trv
+from twin.zigbee_house import LOCK_IEEE, Rig, rig, rig_with_lock
 
 if TYPE_CHECKING:
     from pathlib import Path

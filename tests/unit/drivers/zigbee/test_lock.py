@@ -9,10 +9,10 @@ import pytest
 
 from appliance.bus.words import EventKind, LockRefusal, LockState, Outcome, Verb
 from drivers.port import Alarm, Evidence
-from support.zigbee_rig import HURRIED, rig, rig_with_lock
 from twin.zigbee.clusters.door_lock import LOCKED, UNLOCKED
 from twin.zigbee.devices import Lock, Trv
 from twin.zigbee.faults import Act, Confirm, Way, zcl_command
+from twin.zigbee_house import HURRIED, LOCK_IEEE, rig, rig_with_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,6 +180,58 @@ async def test_our_numbers_stay_away_from_the_locks_and_do_not_repeat(tmp_path: 
         numbers = [lock._next_number() for _ in range(64)]
         assert len(set(numbers)) == 64
         assert numbers[0] == (200 + 128) % 256
+
+
+async def test_a_refusal_of_one_doors_frame_says_nothing_of_another_doors(tmp_path: Path) -> None:
+    """The stick confirms by an 8-bit number alone, and two doors may have chosen the same one."""
+    async with rig_with_lock(tmp_path) as (it, node, lock):
+        other = Lock("lock-2", LOCK_IEEE + 1)
+        second = await it.join(other, room="102")
+        lock._lock_number = second._lock_number = 7
+        it.radio.app.busy = set  # the worst: nobody looks who else is in the air
+        it.site.fault(
+            Way.DOWN,
+            Act.REFUSE,
+            lambda at, cluster, data: at is other and UNLOCK(at, cluster, data),
+            status=Confirm.NWK_INVALID_REQUEST,
+        )
+        it.site.fault(
+            Way.DOWN, Act.DELAY, lambda at, c, d: at is node and UNLOCK(at, c, d), seconds=0.05
+        )
+        first, _ = await asyncio.gather(
+            it.ask(lock.name, Verb.UNLOCK), it.ask(second.name, Verb.UNLOCK)
+        )
+        assert it.opened() == 1
+        assert first.outcome is not Outcome.NOT_SENT
+
+
+async def test_doors_in_the_air_together_have_different_numbers(tmp_path: Path) -> None:
+    async with rig_with_lock(tmp_path) as (it, node, lock):
+        second = await it.join(Lock("lock-2", LOCK_IEEE + 1), room="102")
+        lock._lock_number = second._lock_number = 7
+        it.site.fault(
+            Way.DOWN, Act.DELAY, lambda at, c, d: at is node and UNLOCK(at, c, d), seconds=0.2
+        )
+        pressed = asyncio.ensure_future(it.ask(lock.name, Verb.UNLOCK))
+        await it.until(lambda: it.radio.app.journeys)
+        assert (await it.ask(second.name, Verb.UNLOCK)).outcome is Outcome.DONE
+        assert (await pressed).outcome is Outcome.DONE
+        assert lock.last_press is not None
+        assert second.last_press is not None
+        assert lock.last_press.journey.tsn != second.last_press.journey.tsn
+
+
+async def test_an_open_bolt_after_a_second_press_does_not_prove_the_first(tmp_path: Path) -> None:
+    async with rig_with_lock(tmp_path) as (it, _node, lock):
+        it.site.fault(Way.DOWN, Act.DROP, UNLOCK)
+        it.site.fault(Way.UP, Act.DROP, READ_ANSWER, times=None)
+        first = it.order(Verb.UNLOCK)
+        assert (await it.give(lock.name, first)).outcome is Outcome.UNKNOWN
+        assert (await it.ask(lock.name, Verb.UNLOCK)).outcome is Outcome.DONE
+        it.site.heal()
+        press = lock._presses[0]
+        assert await lock._look_again(press) is None
+        assert not it.house.ends.get(first.id)
 
 
 async def test_two_presses_of_one_lock_are_never_in_the_air_together(tmp_path: Path) -> None:

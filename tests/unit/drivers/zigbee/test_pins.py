@@ -10,8 +10,8 @@ import pytest
 from appliance.bus.words import LockRefusal, Outcome, Verb
 from drivers.port import Alarm, Evidence
 from drivers.zigbee.quiet import quieten
-from support.zigbee_rig import Rig, rig_with_lock
 from twin.zigbee.faults import Act, Way, zcl_command
+from twin.zigbee_house import Rig, rig_with_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ from appliance.bus.words import Outcome, Verb
 from drivers.port import Alarm, RadioLostError
 from drivers.zigbee.backup import parsed
 from drivers.zigbee.forming import CHANNELS, Start, decide, quietest
-from support.zigbee_rig import LOCK_IEEE, Rig, rig, rig_with_lock
 from twin.zigbee.devices import Lock
 from twin.zigbee.site import site
+from twin.zigbee_house import LOCK_IEEE, Rig, rig, rig_with_lock
 
 if TYPE_CHECKING:
     from pathlib import Path

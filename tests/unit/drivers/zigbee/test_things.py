@@ -24,11 +24,11 @@ from drivers.port import Alarm, Attempt, Evidence
 from drivers.zigbee.air import Pace
 from drivers.zigbee.meter import Scale, ZigbeeMeter
 from drivers.zigbee.thermostat import _tenths
-from support.zigbee_rig import rig
 from twin.zigbee.clusters.power import Metering
 from twin.zigbee.devices import Contact, Leak, Light, Motion, Plug, Trv, Valve, Weather
 from twin.zigbee.faults import Act, Way, zcl_command
 from twin.zigbee.node import Node
+from twin.zigbee_house import rig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,6 +138,8 @@ async def test_a_socket_switches_and_says_its_power(tmp_path: Path) -> None:
         state = await plug.state()
         assert isinstance(state, SwitchState)
         assert (state.on, state.power_w10) == (True, 1234)
+        used = await it.house.until(lambda h: h.measurements.get(plug.name))
+        assert used == {"energy_wh": 5678.0}
         assert (await it.ask(plug.name, Verb.UNLOCK)).refusal is LockRefusal.NOT_SUPPORTED
 
 

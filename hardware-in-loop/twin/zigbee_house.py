@@ -54,6 +54,7 @@ class ListeningHouse:
     happenings: list[tuple[str, Happening]] = field(default_factory=list)
     states: dict[str, State] = field(default_factory=dict)
     online: dict[str, bool] = field(default_factory=dict)
+    measurements: dict[str, dict[str, float]] = field(default_factory=dict)
     ends: dict[str, list[Told]] = field(default_factory=dict)
     alarms: set[tuple[Alarm, str | None]] = field(default_factory=set)
     rung: list[tuple[Alarm, str | None]] = field(default_factory=list)
@@ -64,29 +65,39 @@ class ListeningHouse:
             self._news.notify_all()
 
     async def until(self, what: Callable[[ListeningHouse], Any]) -> Any:
+        """Wait until something was reported; returns what `what` gave."""
         async with asyncio.timeout(WAIT_S), self._news:
             await self._news.wait_for(lambda: what(self))
         return what(self)
 
     async def happened(self, device: str, what: Happening) -> None:
+        """Kept in order."""
         self.happenings.append((device, what))
         await self._noted()
 
     async def stated(self, device: str, state: State) -> None:
+        """The latest counts."""
         self.states[device] = state
         await self._noted()
 
     async def present(self, device: str, *, online: bool) -> None:
+        """The latest counts."""
         self.online[device] = online
         await self._noted()
 
-    async def measured(self, device: str, values: dict[str, float]) -> None: ...
+    async def measured(self, device: str, values: dict[str, float]) -> None:
+        """The latest counts."""
+        self.measurements[device] = values
+        await self._noted()
 
     async def settled(self, device: str, order_id: str, told: Told) -> None:
+        """Every end, in order."""
+        del device
         self.ends.setdefault(order_id, []).append(told)
         await self._noted()
 
     async def alarm(self, alarm: Alarm, *, device: str | None = None, on: bool = True) -> None:
+        """What rings now, and all that ever rang."""
         if on:
             self.alarms.add((alarm, device))
             self.rung.append((alarm, device))
@@ -94,7 +105,9 @@ class ListeningHouse:
             self.alarms.discard((alarm, device))
         await self._noted()
 
-    async def tunnelled(self, device: str, frame: TunnelFrame) -> None: ...
+    async def tunnelled(self, device: str, frame: TunnelFrame) -> None:
+        """No lock of Zigbee has a tunnel."""
+        del device, frame
 
 
 class Rig:
@@ -139,6 +152,7 @@ class Rig:
         await self.up()
 
     async def up(self) -> None:
+        """Until the stick serves."""
         await self.until(lambda: not self.radio.lost.is_set())
 
     async def until(self, what: Callable[[], Any]) -> Any:
@@ -150,13 +164,15 @@ class Rig:
 
     async def plugged(self, name: str) -> None:
         """Until the thing can be used again."""
-        await self.until(lambda: self.radio._things[name]._node is not None)
+        await self.until(lambda: not self.radio.lost.is_set() and self.radio.thing(name).plugged)
 
     async def down(self) -> None:
+        """Until the stick is gone."""
         async with asyncio.timeout(WAIT_S):
             await self.radio.lost.wait()
 
     async def stop(self) -> None:
+        """As when the process is stopped."""
         if self._running is not None:
             self._running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -192,6 +208,7 @@ class Rig:
         return self.radio.thing_of(ieee)
 
     def order(self, verb: Verb, **fields: Any) -> Order:
+        """An order with an id of its own, good for a minute."""
         return Order(
             id=f"o{next(_ids)}",
             verb=verb,
@@ -209,6 +226,7 @@ class Rig:
     async def give(
         self, name: str, order: Order, *, within_s: float = 2.0, pin: str | None = None
     ) -> Told:
+        """The same, with an order made before."""
         return await self.radio.devices[name].carry_out(
             order,
             deadline_s=self.clock.monotonic() + within_s,
