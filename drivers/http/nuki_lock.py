@@ -7,7 +7,6 @@ was known to be locked when the order began.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from appliance.bus.words import DeviceKind, EventKind, LockRefusal, Order, Outcome, Verb
@@ -30,7 +29,8 @@ LATE_S_MAX: Final = 30.0
 SETTLE_S_MAX: Final = 3.0
 # What the list said within two polls and a bit counts as known when an order begins.
 KNOWN_S_MAX: Final = 70.0
-ENDS_MAX: Final = 64
+# A read proves an order's end until then: the order's own time, the bridge's patience, two polls.
+PROOF_S_MAX: Final = 120.0
 
 
 class NukiLock:
@@ -53,7 +53,8 @@ class NukiLock:
         self._word: nuki.LockWord | None = None
         self._online: bool | None = None
         self._pending: tuple[str, float] | None = None
-        self._before: OrderedDict[str, bool] = OrderedDict()
+        # The newest order alone, whether its bolt was known to stand otherwise, and since when.
+        self._newest: tuple[str, bool, float] | None = None
         self._done: list[str] = []
 
     @property
@@ -143,7 +144,7 @@ class NukiLock:
         if self._pending is None or word.facts.bolt != UNLOCKED:
             return
         order_id, until_s = self._pending
-        if self._before.get(order_id, False) and self._clock.monotonic() <= until_s:
+        if self._can_prove(order_id) and self._clock.monotonic() <= until_s:
             self._pending = None
             self._done.append(order_id)
             self._facts = self._facts.updated(Facts(bolt=UNLOCKED))
@@ -167,9 +168,19 @@ class NukiLock:
 
     def _note_before(self, order_id: str, *, opens: bool) -> None:
         fresh = self._known_s is not None and self._clock.monotonic() - self._known_s <= KNOWN_S_MAX
-        self._before[order_id] = fresh and self._facts.bolt == (LOCKED if opens else UNLOCKED)
-        while len(self._before) > ENDS_MAX:
-            self._before.popitem(last=False)
+        stood = fresh and self._facts.bolt == (LOCKED if opens else UNLOCKED)
+        self._newest = (order_id, stood, self._clock.monotonic())
+
+    def _can_prove(self, order_id: str) -> bool:
+        """Whether how the bolt stands now says anything of that order.
+
+        Not after a later order, whose doing it may be, and not when somebody has had the time to
+        turn the knob.
+        """
+        if self._newest is None:
+            return False
+        newest, stood, begun_s = self._newest
+        return newest == order_id and stood and self._clock.monotonic() - begun_s <= PROOF_S_MAX
 
     def _ended(self, order: Order, told: Told) -> Told:
         if told.outcome is Outcome.DONE:
@@ -182,6 +193,8 @@ class NukiLock:
 
     async def _settle(self, order_id: str, *, opens: bool) -> Told | None:
         """Ask the lock itself; only a bolt that was known to stand otherwise proves anything."""
+        if not self._can_prove(order_id):
+            return None
         ask = nuki.lock_state(self.nuki_id, self.device_type, self._bridge.auth())
         try:
             reply = await self._bridge.ask(ask, deadline_s=self._clock.monotonic() + SETTLE_S_MAX)
@@ -192,7 +205,7 @@ class NukiLock:
             if reply.status == 200
             else None
         )
-        if word is None or not self._before.get(order_id, False):
+        if word is None:
             return None
         if word.facts.bolt == (UNLOCKED if opens else LOCKED):
             return Told(outcome=Outcome.DONE, evidence=(Evidence.STATE_READ,))

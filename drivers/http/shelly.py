@@ -7,7 +7,6 @@ digest authentication; a 401 is its word that it did nothing, so the one call af
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -32,7 +31,8 @@ POLL_S: Final = 15.0
 READ_S_MAX: Final = 3.0
 # A strike is at rest again by then; a call that was lost has acted or never will.
 LATE_S_MAX: Final = 15.0
-ENDS_MAX: Final = 64
+# How long how it stands is taken for the doing of the newest order.
+PROOF_S_MAX: Final = 120.0
 _USER: Final = "admin"  # the only one a Shelly has
 _STATUS: Final = {
     "switch": "Switch",
@@ -100,7 +100,8 @@ class ShellyThing:
         self._online: bool | None = None
         self._stated: State | None = None
         self._pending_s = 0.0
-        self._before: OrderedDict[str, Facts] = OrderedDict()
+        # The newest order, what was known before it, and since when it runs.
+        self._newest: tuple[str, Facts, float] | None = None
         self._done: list[str] = []
         self._bell = asyncio.Event()
 
@@ -130,9 +131,7 @@ class ShellyThing:
         if opens and self._clock.monotonic() < self._pending_s:
             return _refused(LockRefusal.BUSY, Evidence.NEVER_LEFT)
         method, parameters, proof = found
-        self._before[order.id] = self._facts
-        while len(self._before) > ENDS_MAX:
-            self._before.popitem(last=False)
+        self._newest = (order.id, self._facts, self._clock.monotonic())
         try:
             reply = await self._host.call(method, parameters, deadline_s=deadline_s)
         except NotSentError as error:
@@ -219,11 +218,16 @@ class ShellyThing:
 
     async def _settle(self, order_id: str, proof: Facts) -> Told | None:
         """A contact's place is its own proof; a strike's only where it was known to be at rest."""
-        facts = await self._status()
-        if facts is None or not proof.said() or not facts.holds(proof):
+        if self._newest is None or not proof.said():
             return None
-        before = self._before.get(order_id)
-        if self._shelly.pulses and (before is None or before.bolt in {None, proof.bolt}):
+        newest, before, begun_s = self._newest
+        # After a later order, or after so long, it could be somebody else's doing.
+        if newest != order_id or self._clock.monotonic() - begun_s > PROOF_S_MAX:
+            return None
+        if self._shelly.pulses and before.bolt in {None, proof.bolt}:
+            return None
+        facts = await self._status()
+        if facts is None or not facts.holds(proof):
             return None
         return Told(outcome=Outcome.DONE, evidence=(Evidence.STATE_READ,))
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # 15 s: Zigbee2MQTT's own timeout of 10 s and the radio's last repetitions; a bolt may move until then.
 LATE_S_MAX: Final = 15.0
+# How long how a thing stands is taken for the doing of the newest order; then a hand had time.
+PROOF_S_MAX: Final = 120.0
 # How long a thing is given to say how it stands: one poll of a sleepy Zigbee child is 7.68 s.
 READ_S_MAX: Final = 4.0
 # Ends remembered for somebody who asks later: a day of a busy door.
@@ -86,7 +88,8 @@ class MqttThing:
         self._asked: _Asked | None = None
         self._reading: asyncio.Future[None] | None = None
         self._ends: OrderedDict[str, Told] = OrderedDict()
-        self._before: OrderedDict[str, Facts] = OrderedDict()
+        # The newest order, what was known before it, and since when it runs.
+        self._newest: tuple[str, Facts, float] | None = None
         self._credit: tuple[str, float] | None = None
         self._stated: State | None = None
         self._stated_s = 0.0
@@ -138,15 +141,13 @@ class MqttThing:
             return known
         order = Order(id=attempt.order_id, verb=Verb(attempt.verb), expires_at_ms=0, reply_topic="")
         say = self._dialect.say(order)
-        if isinstance(say, LockRefusal) or not say.proof.said():
+        if isinstance(say, LockRefusal) or not self._can_prove(attempt.order_id, say):
             return None
         if not await self._asked_how_it_stands(self._clock.monotonic() + READ_S_MAX):
             return None
         if (known := self._ends.get(attempt.order_id)) is not None:
             return known
-        before = self._before.get(attempt.order_id)
-        turned = not say.turn or (before is not None and _differs(before, say.proof))
-        if turned and self._fresh.holds(say.proof):
+        if self._can_prove(attempt.order_id, say) and self._fresh.holds(say.proof):
             return Told(outcome=Outcome.DONE, evidence=(Evidence.STATE_READ,))
         return None
 
@@ -177,10 +178,19 @@ class MqttThing:
         self._fresh = NOTHING
         self._stated = None
 
+    def _can_prove(self, order_id: str, say: Say) -> bool:
+        """Whether how the thing stands says anything of that order: not after a later one."""
+        if self._newest is None or not say.proof.said():
+            return False
+        newest, before, begun_s = self._newest
+        if newest != order_id or self._clock.monotonic() - begun_s > PROOF_S_MAX:
+            return False
+        return not say.turn or _differs(before, say.proof)
+
     async def _put(self, order_id: str, say: Say, deadline_s: float) -> Told:
         end: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
         asked = self._asked = _Asked(order_id, say, end, deadline_s + LATE_S_MAX)
-        _remember(self._before, order_id, self._fresh)
+        self._newest = (order_id, self._fresh, self._clock.monotonic())
         if await self._publish(say) is Published.NOT_SENT:
             self._asked = None
             return Told(outcome=Outcome.NOT_SENT, evidence=(Evidence.NEVER_LEFT,))

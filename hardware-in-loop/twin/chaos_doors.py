@@ -42,6 +42,7 @@ class Field:
 # Each field brings its own line here; the first takes what the others leave.
 FIELDS: Final[tuple[Field, ...]] = (
     Field(name="desk and file, virtual time", where="twin.chaos_doors:try_desk", commands=COMMANDS),
+    Field(name="Nuki bridge, virtual time", where="twin.http.chaos:try_nuki", commands=5_000),
     Field(name="Bluetooth, virtual air", where="twin.ble.chaos:try_air", commands=1_000),
     Field(name="real zigpy on a serial line", where="twin.zigbee_chaos:try_zigbee", commands=1_000),
 )

@@ -43,7 +43,6 @@ from drivers.switchboard import will_of
 from support import news
 from support.ble_bench import Host, ends
 from support.doors_house import DoorsHouse, open_doors_house
-from support.http_house import LoopWire
 from support.lock_bench import ISSUER
 from twin.ble.air import Air, Crossing, Fate
 from twin.ble.npk_lock import BleLock
@@ -51,6 +50,7 @@ from twin.ble.peripheral import Manner
 from twin.ble.virtual_loop import run_at_once
 from twin.faults import Fault, Trouble
 from twin.flash import Flash
+from twin.http.loop import LoopWire
 from twin.http.nuki import NukiBridgeTwin, NukiFault, NukiLockTwin
 from twin.npk_lock import NpkIdentity, NpkLock
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -95,7 +94,8 @@ class NukiBridgeTwin:
         self._clock = clock
         self._nursery = nursery
         self._journal = journal
-        self.faults: deque[NukiFault] = deque()
+        self.faults: list[NukiFault] = []
+        self.faults_of: dict[int, list[NukiFault]] = {}  # the same, for one lock
         self.patience_s = 8.0  # longer than whoever asks
         self.callbacks: list[str] = []
         self.call: Callable[[str, bytes], Awaitable[None]] | None = None
@@ -153,7 +153,9 @@ class NukiBridgeTwin:
         to = {"1": UNLOCKED, "3": UNLOCKED, "2": LOCKED}.get(query.get("action", ""))
         if to is None:
             return Answer(status=400)
-        fault = self.faults.popleft() if self.faults else None
+        own = self.faults_of.get(lock.nuki_id)
+        waiting = own or self.faults
+        fault = waiting.pop(0) if waiting else None
         if fault is not None:
             self._journal.note("fault", device=lock.name, faults=[fault])
         return await self._suffer(lock, to, fault)

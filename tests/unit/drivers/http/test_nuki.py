@@ -148,6 +148,30 @@ async def test_an_end_is_found_later_by_reading() -> None:
         assert bridge.twin.actions == 1
 
 
+async def test_a_later_orders_doing_is_no_proof_of_an_earlier_one() -> None:
+    """Found by the campaign: an order that was lost became DONE when the next guest came in."""
+    bridge = Bridge()
+    async with open_http_house(bridge.hosts, nuki_thing()) as at:
+        bridge.twin.faults.append(NukiFault.ERROR)
+        await at.told(UNLOCK)
+        begun = Attempt(device="lock-9", order_id="o1", verb="unlock", begun_ms=0, expires_at_ms=0)
+        await at.clock.advance(40)
+        assert (await at.told(order(Verb.UNLOCK, 2))).outcome is Outcome.DONE
+        assert await at.clock.run_until(at.thing.find_out(begun), 20) is None
+        assert (moves(at), bridge.twin.actions) == (1, 2)
+
+
+async def test_after_minutes_an_open_bolt_may_be_anybodys_doing() -> None:
+    bridge = Bridge()
+    async with open_http_house(bridge.hosts, nuki_thing()) as at:
+        bridge.twin.faults.append(NukiFault.ERROR)
+        await at.told(UNLOCK)
+        begun = Attempt(device="lock-9", order_id="o1", verb="unlock", begun_ms=0, expires_at_ms=0)
+        await at.clock.advance(130)
+        bridge.twin.turn_by_hand(9, UNLOCKED)
+        assert await at.clock.run_until(at.thing.find_out(begun), 20) is None
+
+
 @pytest.mark.parametrize("fault", [NukiFault.UNAUTHORISED])
 async def test_what_the_bridge_did_not_take_was_not_sent(fault: NukiFault) -> None:
     bridge = Bridge()
