@@ -60,12 +60,13 @@ class _Relay:
 
     def hear(self, frame: TunnelFrame) -> None:
         """The next frame of the lock; a repeat is dropped, a gap or a flood ends it."""
-        if self.ending or frame.number < self.expected:
+        if self.ending or (frame.number < self.expected and not frame.end):
             return
-        if frame.number > self.expected:
-            self.end("gap")
-        elif frame.end:
+        if frame.end:
+            # Whoever hangs up on the way (a driver that is busy) has not counted along.
             self.end(frame.why)
+        elif frame.number > self.expected:
+            self.end("gap")
         elif not 1 <= len(frame.frame) <= FRAME_BYTES_MAX or self.expected >= FRAMES_MAX:
             self.end("flood")
         else:
