@@ -7,6 +7,7 @@ it.
 
 from __future__ import annotations
 
+import datetime as dt
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,9 @@ OFFSET_MINUTES_MAX: Final = 14 * 60
 # 1970 began on a Thursday; bit 0 of a week's mask is Monday.
 _FIRST_DAY: Final = 3
 _MINUTE_MS: Final = 60_000
+_DAY_S: Final = 86_400
+# Four years: more changes than the table takes, where there is summer time at all.
+AHEAD_DAYS: Final = 1_461
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,22 @@ class LocalTime:
 UTC: Final = LocalTime(((0, 0),))
 
 
+def changes_ahead(zone: dt.tzinfo, wall_s: int) -> LocalTime:
+    """What a box with time zones hands to a lock without: the offset since midnight, the next changes.
+
+    Counted from the day's beginning (UTC), so that a day's visits all bring the same table.
+    """
+    day_s = wall_s - wall_s % _DAY_S
+    changes = [(day_s, _offset_minutes(zone, day_s))]
+    for start_s in range(day_s, day_s + AHEAD_DAYS * _DAY_S, _DAY_S):
+        if len(changes) == CHANGES_MAX:
+            break
+        after = _offset_minutes(zone, start_s + _DAY_S)
+        if after != changes[-1][1]:
+            changes.append((_change_between(zone, start_s, start_s + _DAY_S), after))
+    return LocalTime(tuple(changes))
+
+
 def in_hours(hours: Sequence[int], wall_ms: int, uncertainty_ms: int, local: LocalTime) -> bool:
     """Whether (weekdays, from, to) holds now, widened by the device's own doubt.
 
@@ -67,3 +87,21 @@ def _holds(hours: Sequence[int], day: int, minute: int) -> bool:
     # Over midnight: the evening of a day in the mask, or the morning after one.
     evening = bool(days >> day & 1) and minute >= start
     return evening or (bool(days >> (day - 1) % 7 & 1) and minute < end)
+
+
+def _offset_minutes(zone: dt.tzinfo, wall_s: int) -> int:
+    offset = dt.datetime.fromtimestamp(wall_s, tz=zone).utcoffset()
+    assert offset is not None
+    return int(offset.total_seconds()) // 60
+
+
+def _change_between(zone: dt.tzinfo, before_s: int, after_s: int) -> int:
+    """The second from which the later offset holds, by halving."""
+    old = _offset_minutes(zone, before_s)
+    while after_s - before_s > 1:
+        middle_s = (before_s + after_s) // 2
+        if _offset_minutes(zone, middle_s) == old:
+            before_s = middle_s
+        else:
+            after_s = middle_s
+    return after_s

@@ -127,9 +127,11 @@ def _local_time(core: LockCore, changes: list[Item]) -> Status:
             case _:
                 return Status.BAD_FRAME
     try:
-        LocalTime(tuple(pairs))
+        wanted = LocalTime(tuple(pairs))
     except ValueError:
         return Status.BAD_FRAME
+    if wanted == core.local_time():
+        return Status.DONE  # a driver says it at every visit
     core.flash.put("npk", "local_time", pairs)
     return _noted(core, LogKind.LOCAL_TIME, Status.DONE)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.local_time import UTC, LocalTime, in_hours
+from drivers.local_time import UTC, LocalTime, changes_ahead, in_hours
 
 MADRID = ZoneInfo("Europe/Madrid")
 # The changes of 2026 and 2027, as the box hands them over.
@@ -90,3 +90,17 @@ def test_a_table_that_is_none_is_refused(changes: tuple[tuple[int, int], ...]) -
 def test_a_lock_before_its_first_change_uses_the_first() -> None:
     assert UTC.minute_of_week(0) == (3, 0)
     assert LocalTime(((2_000_000_000, 60),)).minute_of_week(0) == (3, 60)
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Madrid", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]
+)
+def test_the_box_hands_over_what_its_zone_will_do(zone: str) -> None:
+    truth = ZoneInfo(zone)
+    start_s = 1_789_992_000
+    table = changes_ahead(truth, start_s)
+    assert table == changes_ahead(truth, start_s + 3_600)
+    for wall_s in range(start_s, start_s + 3 * 365 * 86_400, 9_001):
+        local = dt.datetime.fromtimestamp(wall_s, truth)
+        expected = (local.weekday(), local.hour * 60 + local.minute)
+        assert table.minute_of_week(wall_s * 1000) == expected
