@@ -8,7 +8,7 @@ an id, which only the box can make. Keys are those of Home Assistant's own docum
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
 
@@ -17,7 +17,7 @@ from appliance.bus.credentials import DISCOVERY_ROOT
 from appliance.bus.words import TOPIC_ROOT, DeviceKind, online_topic, state_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from appliance.bus.port import Bus, Message
 
@@ -77,7 +77,7 @@ async def keep_announced(bus: Bus, things: Callable[[], Iterable[Announced]]) ->
         await again()
 
 
-def _entities(thing: Announced) -> dict[tuple[str, str], dict[str, Any]]:
+def _entities(thing: Announced) -> dict[tuple[str, str], dict[str, Any]]:  # noqa: PLR0911 - one line per kind
     match thing.kind:
         case DeviceKind.LOCK:
             return _entry(thing, "lock", "lock", _lock(thing)) | _battery(thing)
@@ -90,20 +90,16 @@ def _entities(thing: Announced) -> dict[tuple[str, str], dict[str, Any]]:
                 "value_template": "{{ 'ON' if value_json.wet else 'OFF' }}",
             }
             return _entry(thing, "binary_sensor", "leak", wet) | _battery(thing)
-        case (
-            DeviceKind.METER
-            | DeviceKind.SWITCH
-            | DeviceKind.LIGHT
-            | DeviceKind.VALVE
-            | DeviceKind.SENSOR
-        ):
-            presence = {
-                "name": "Connection",
-                "device_class": "connectivity",
-                "state_topic": online_topic(thing.device),
-                "value_template": "{{ 'ON' if value_json.online else 'OFF' }}",
-            }
-            return _entry(thing, "binary_sensor", "connection", presence)
+        case DeviceKind.SWITCH:
+            return _entry(thing, "switch", "switch", _switch(thing)) | _number(thing, _POWER)
+        case DeviceKind.LIGHT:
+            return _entry(thing, "light", "light", _light(thing))
+        case DeviceKind.VALVE:
+            return _entry(thing, "valve", "valve", _VALVE) | _battery(thing)
+        case DeviceKind.METER:
+            return _number(thing, _ENERGY) | _number(thing, _POWER) | _number(thing, _WATER)
+        case DeviceKind.SENSOR:
+            return _measuring(thing)
         case _:
             assert_never(thing.kind)
 
@@ -147,6 +143,127 @@ def _climate(thing: Announced) -> dict[str, Any]:
     }
 
 
+def _switch(thing: Announced) -> dict[str, Any]:
+    return {
+        "name": None,
+        # As with a lock: required, and nobody may publish there.
+        "command_topic": f"{TOPIC_ROOT}/{thing.device}/ask/switch",
+        "value_template": "{{ 'ON' if value_json.on else 'OFF' }}",
+        "state_on": "ON",
+        "state_off": "OFF",
+        "optimistic": False,
+    }
+
+
+def _light(thing: Announced) -> dict[str, Any]:
+    topic = state_topic(thing.device)
+    return {
+        "name": None,
+        "command_topic": f"{TOPIC_ROOT}/{thing.device}/ask/light",
+        "state_value_template": "{{ 'ON' if value_json.on else 'OFF' }}",
+        "brightness_command_topic": f"{TOPIC_ROOT}/{thing.device}/ask/level",
+        "brightness_state_topic": topic,
+        "brightness_value_template": "{{ value_json.level_pct if value_json.level_pct is not none }}",
+        "brightness_scale": 100,
+        "optimistic": False,
+    }
+
+
+# No command topic: Home Assistant shows such a valve and offers nothing to press.
+_VALVE: Final[Mapping[str, Any]] = {
+    "name": None,
+    "device_class": "water",
+    "reports_position": False,
+    "value_template": "{{ 'None' if value_json.open is none else 'open' if value_json.open else 'closed' }}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Number:
+    """One number of a state, as a sensor of Home Assistant's; `part` of ours makes one of theirs."""
+
+    entity: str
+    name: str
+    device_class: str
+    unit: str
+    of: str
+    part: int = 1
+    state_class: str = "measurement"
+
+
+_POWER: Final = _Number(
+    entity="power", name="Power", device_class="power", unit="W", of="power_w10", part=10
+)
+_ENERGY: Final = _Number(
+    entity="energy",
+    name="Energy",
+    device_class="energy",
+    unit="Wh",
+    of="energy_wh",
+    state_class="total_increasing",
+)
+_WATER: Final = _Number(
+    entity="water",
+    name="Water",
+    device_class="water",
+    unit="L",
+    of="volume_ml",
+    part=1000,
+    state_class="total_increasing",
+)
+_MEASURED: Final = (
+    _Number(
+        entity="temperature",
+        name="Temperature",
+        device_class="temperature",
+        unit="°C",
+        of="temperature_c10",
+        part=10,
+    ),
+    _Number(
+        entity="humidity",
+        name="Humidity",
+        device_class="humidity",
+        unit="%",
+        of="humidity_pct10",
+        part=10,
+    ),
+    _Number(entity="light", name="Light", device_class="illuminance", unit="lx", of="light_lux"),
+)
+
+
+def _number(thing: Announced, number: _Number) -> dict[tuple[str, str], dict[str, Any]]:
+    value = f"value_json.{number.of}"
+    divided = value if number.part == 1 else f"{value} / {number.part}"
+    config = {
+        "name": number.name,
+        "device_class": number.device_class,
+        "unit_of_measurement": number.unit,
+        "state_class": number.state_class,
+        # What a thing has never said stays unknown.
+        "value_template": f"{{{{ {divided} if {value} is not none }}}}",
+    }
+    return _entry(thing, "sensor", number.entity, config)
+
+
+def _measuring(thing: Announced) -> dict[tuple[str, str], dict[str, Any]]:
+    found = _battery(thing)
+    for number in _MEASURED:
+        found |= _number(thing, number)
+    for entity, name, of in (
+        ("opening", "Opening", "contact_open"),
+        ("occupancy", "Occupancy", "occupied"),
+    ):
+        value = f"value_json.{of}"
+        config = {
+            "name": name,
+            "device_class": entity,
+            "value_template": f"{{{{ 'None' if {value} is none else 'ON' if {value} else 'OFF' }}}}",
+        }
+        found |= _entry(thing, "binary_sensor", entity, config)
+    return found
+
+
 def _battery(thing: Announced) -> dict[tuple[str, str], dict[str, Any]]:
     battery = {
         "name": "Battery",
@@ -154,13 +271,13 @@ def _battery(thing: Announced) -> dict[tuple[str, str], dict[str, Any]]:
         "state_class": "measurement",
         "unit_of_measurement": "%",
         "entity_category": "diagnostic",
-        "value_template": "{{ value_json.battery_pct }}",
+        "value_template": "{{ value_json.battery_pct if value_json.battery_pct is not none }}",
     }
     return _entry(thing, "sensor", "battery", battery)
 
 
 def _entry(
-    thing: Announced, component: str, entity: str, config: dict[str, Any]
+    thing: Announced, component: str, entity: str, config: Mapping[str, Any]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     topic = f"{DISCOVERY_ROOT}/{component}/{_node(thing)}/{entity}/config"
     full = {"state_topic": state_topic(thing.device), **config}
