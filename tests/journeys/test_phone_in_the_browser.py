@@ -192,6 +192,32 @@ async def superseded(scene: Scene) -> None:
         assert (await other.open(await other.enrol())).done
 
 
+async def test_a_lock_that_lost_its_clock_is_told_the_time_by_the_guests_phone(
+    scene: Scene,
+) -> None:
+    await scene.open_page()
+    scene.door.lock.lose_clock()
+    await scene.page.context.set_offline(True)
+    await scene.tap(BLUETOOTH, "Room 101 stays locked. Its clock is not set.")
+    await scene.page.context.set_offline(False)
+    await scene.tap(BLUETOOTH, UNLOCKED)
+    scene.door.lock.lose_clock()
+    await scene.tap(TUNNEL, UNLOCKED)
+
+
+async def test_a_lock_with_another_tag_is_found_at_the_second_try(scene: Scene) -> None:
+    await scene.open_page()
+    await scene.page.evaluate(
+        """async () => {
+          const ask = navigator.bluetooth.requestDevice.bind(navigator.bluetooth);
+          navigator.bluetooth.requestDevice = (wish) => wish.filters[0].manufacturerData
+            ? Promise.reject(new DOMException("none", "NotFoundError")) : ask(wish);
+        }"""
+    )
+    await scene.tap(BLUETOOTH, re.compile("The lock was not chosen"))
+    await scene.tap(BLUETOOTH, UNLOCKED)
+
+
 async def test_a_lock_that_is_not_the_one_is_told_nothing(scene: Scene) -> None:
     await scene.open_page()
     scene.near.number += 1

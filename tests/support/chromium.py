@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from drivers.ble.things import salt_of
 from drivers.npk.advert import COMPANY_ID, door_tag, info, maker_data
 from drivers.npk.codes import INFO_UUID, RX_UUID, SERVICE_UUID, TX_UUID
 from drivers.npk.session import LockSession
@@ -71,6 +72,7 @@ class EmulatedLock:
     page: Page
     lock: NpkLock
     number: int
+    salt: bytes = salt_of("marina")
     link: LockSession | None = None
     connects: int = 0
     lose_after: int | None = None  # the link breaks instead of the answer after so many answers
@@ -93,7 +95,7 @@ class EmulatedLock:
             "BluetoothEmulation.enable", {"state": "powered-on", "leSupported": True}
         )
         await prompts.send("DeviceAccess.enable")
-        tag = maker_data(0, door_tag(bytes(8), self.number))
+        tag = maker_data(0, door_tag(self.salt, self.number))
         await self._cdp.send(
             "BluetoothEmulation.simulatePreconnectedPeripheral",
             {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from appliance.kernel.cose import UNLOCK_BIT, Claims, sign
+from appliance.kernel.edicts import sign_time
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -89,6 +90,10 @@ class Locksmith:
             cnf=point,
         )
         return sign(claims, self._issuer)
+
+    def time(self, nonce: bytes, wall_s: int) -> bytes:
+        """The time for the one lock that has just made up this nonce; a phone carries it there."""
+        return sign_time(nonce, wall_s, self._issuer)
 
     def press(self, opening: OpenAsked, presser: bytes | None = None) -> bytes:
         """The credential of one press: the key's own name and generation, dead with the order.

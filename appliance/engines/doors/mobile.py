@@ -5,6 +5,7 @@ Made at every fetch and kept nowhere in the box.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 # docs/npk1.md: how a phone finds our locks (drivers/npk/codes.py has the same).
 NPK_SERVICE: Final = "ebe1e0e4-41d4-403f-9452-bdedc7813032"
-NPK: Final = "npk"
+SALT_BYTES: Final = 8
+TAG_BYTES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,13 @@ class Bundle:
     lock_point: bytes | None
     protocol: str
     tunnel: bool
+    tag: bytes | None  # what the lock advertises, so that a phone's list shows this door alone
+
+
+def door_tag(property_id: str, number: int) -> bytes:
+    """A door's tag (docs/npk1.md), where its driver was given no salt of its own."""
+    salt = hashlib.sha256(b"NPK1-TAG" + property_id.encode()).digest()[:SALT_BYTES]
+    return hashlib.sha256(salt + number.to_bytes(4, "big")).digest()[:TAG_BYTES]
 
 
 async def bundles(
@@ -52,7 +61,7 @@ async def bundles(
         longer = known is None or key.facts.valid_until_s > known.facts.valid_until_s
         if key.live(now.wall_s) and longer:
             best[key.facts.door_id] = key
-    found = []
+    found, house = [], locksmith.property_id
     for key in best.values():
         fitting = await queries.fitting_of(reader, key.facts.door_id)
         assert fitting is not None, "a key's door is in the read model"
@@ -72,6 +81,7 @@ async def bundles(
                 lock_point=fitting.lock_point,
                 protocol=fitting.protocol,
                 tunnel=fitting.tunnel,
+                tag=None if house is None else door_tag(house, facts.door_number),
             )
         )
     return found

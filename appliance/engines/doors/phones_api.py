@@ -10,6 +10,7 @@ import strawberry
 from appliance.asked import Answer, Asked, Info, Minor, answer
 from appliance.engines.doors import mobile, queries
 from appliance.engines.doors.messages import EnrolPhone, HolderKind, RemovePhone
+from appliance.kernel.edicts import NONCE_BYTES
 
 # A point in hex has 130 characters; what is longer is cut, and refused for what it is.
 POINT_CHARS_MAX: Final = 131
@@ -29,7 +30,8 @@ class Phone:
 class MobileKey:
     """A key for this phone alone; bytes are base64. It ends within 26 h: fetch it again each day.
 
-    `lock_point` null: the phone cannot know this lock; `tunnel`: the box can carry its frames.
+    `lock_point` null: the phone cannot know this lock; `tunnel`: the box can carry its frames;
+    `tag`: what this lock advertises, if its driver was given no salt of its own.
     """
 
     door_id: strawberry.ID
@@ -41,6 +43,7 @@ class MobileKey:
     service: str
     protocol: str
     tunnel: bool
+    tag: str | None
 
 
 @strawberry.type
@@ -69,6 +72,25 @@ class Query:
             asked.reader, asked.ports.locksmith, holder, phone.point, asked.clock.read()
         )
         return [_mobile_key(bundle) for bundle in made]
+
+    @strawberry.field
+    async def lock_time(self, info: Info, nonce: str) -> str | None:
+        """The time, signed for the lock that made up this nonce (16 bytes, hex); base64.
+
+        For a lock that lost its clock, carried by a phone at its door. Null while the box itself
+        is not sure, and for what is no nonce.
+        """
+        asked = info.context
+        asked.signed_in()
+        now = asked.clock.read()
+        try:
+            made_up = bytes.fromhex(nonce) if len(nonce) == 2 * NONCE_BYTES else b""
+        except ValueError:
+            made_up = b""
+        if len(made_up) != NONCE_BYTES or not now.sure:
+            return None
+        signed: bytes = asked.ports.locksmith.time(made_up, now.wall_s)
+        return base64.b64encode(signed).decode()
 
 
 @strawberry.type
@@ -116,4 +138,5 @@ def _mobile_key(bundle: mobile.Bundle) -> MobileKey:
         service=mobile.NPK_SERVICE,
         protocol=bundle.protocol,
         tunnel=bundle.tunnel,
+        tag=None if bundle.tag is None else base64.b64encode(bundle.tag).decode(),
     )

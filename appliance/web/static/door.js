@@ -3,7 +3,7 @@
 
 import { Command, Message, PhoneSession, Status, press } from "./npk.js";
 import { LinkError, byBluetooth, byTunnel, hasBluetooth } from "./links.js";
-import { Refused, keysOf, phoneOf, randomHex } from "./phone-key.js";
+import { Refused, keysOf, phoneOf, randomHex, timeFor } from "./phone-key.js";
 
 const place = document.getElementById("phone");
 const texts = JSON.parse(place.dataset.texts);
@@ -45,7 +45,7 @@ async function open(connect, phone, key) {
       },
     };
     const id = bytesOfHex(pressId());
-    return said(await press(watched, session, { command: Command.UNLOCK, id }));
+    return said(await press(watched, session, { command: Command.UNLOCK, id, timeFor }));
   } catch (error) {
     const refusal = link?.refused();
     if (refusal) return ["refused", refusal.sentence];
@@ -111,7 +111,7 @@ function wayButton(text, working, connect, phone, key) {
 function offer(phone, key) {
   const ways = [];
   if (hasBluetooth()) {
-    const connect = () => byBluetooth(key.number);
+    const connect = () => byBluetooth(key.number, key.tag);
     ways.push(wayButton(texts.bluetooth, texts.working_bluetooth, connect, phone, key));
   }
   if (key.tunnel) {

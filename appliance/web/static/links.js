@@ -13,14 +13,16 @@ export class LinkError extends Error {
 }
 
 const OPEN_MS_MAX = 10_000;
+const COMPANY = 0xffff; // docs/npk1.md: the number for tests, until there is one of our own
 const chosen = new Map(); // door number -> the device that was chosen on this page
+const tagless = new Set(); // doors whose tag no lock near by had: the whole list is shown next time
 
 export const hasBluetooth = () => "bluetooth" in navigator;
 
 // Must be called from a tap. The system shows a list of locks near by; after the first time on a
 // page it is not asked for again.
-export async function byBluetooth(number) {
-  const device = chosen.get(number) ?? (await choose());
+export async function byBluetooth(number, tag) {
+  const device = chosen.get(number) ?? (await choose(number, tag));
   try {
     const link = await connect(device, number);
     chosen.set(number, device);
@@ -32,10 +34,18 @@ export async function byBluetooth(number) {
   }
 }
 
-async function choose() {
+async function choose(number, tag) {
+  const filter = { services: [SERVICE] };
+  if (tag !== null && !tagless.has(number)) {
+    // The first byte is the lock's flags, the rest its door's tag: a corridor of locks is one line.
+    const dataPrefix = Uint8Array.of(0, ...tag);
+    const mask = Uint8Array.of(0, ...tag.map(() => 0xff));
+    filter.manufacturerData = [{ companyIdentifier: COMPANY, dataPrefix, mask }];
+  }
   try {
-    return await navigator.bluetooth.requestDevice({ filters: [{ services: [SERVICE] }] });
+    return await navigator.bluetooth.requestDevice({ filters: [filter] });
   } catch (error) {
+    tagless.add(number);
     const none = error.name === "NotFoundError" && (await navigator.bluetooth.getAvailability());
     throw new LinkError(none ? "not_found" : "bluetooth_off");
   }

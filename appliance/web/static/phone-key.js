@@ -48,9 +48,17 @@ async function ask(query, variables) {
 }
 
 const KEYS = `query ($phone: ID!) { keys: mobileKeys(phoneId: $phone) {
-  doorId title number credential endsS lockPoint tunnel } }`;
+  doorId title number credential endsS lockPoint tunnel tag } }`;
 const ENROL = `mutation ($id: String!, $point: String!) {
   said: enrolPhone(id: $id, point: $point) { done code sentence } }`;
+
+const TIME = "query ($nonce: String!) { time: lockTime(nonce: $nonce) }";
+
+// The time for a lock that lost its own, signed by the box; null where it cannot be had.
+export async function timeFor(nonce) {
+  const { time } = await ask(TIME, { nonce: hex(nonce) });
+  return time === null ? null : bytesOf(time);
+}
 
 // The key pair of a stay, made the first time it is asked for.
 export async function phoneOf(holder) {
@@ -90,5 +98,6 @@ function read(key) {
     ...key,
     credential: bytesOf(key.credential),
     lockPoint: key.lockPoint === null ? null : bytesOf(key.lockPoint),
+    tag: key.tag === null ? null : bytesOf(key.tag),
   };
 }

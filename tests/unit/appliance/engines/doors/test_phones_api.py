@@ -14,9 +14,14 @@ from strawberry.schema.config import StrawberryConfig
 
 from appliance.asked import SCALARS, NeedsSignInError
 from appliance.engines.doors import phones_api
+from appliance.engines.doors.mobile import NPK_SERVICE, door_tag
 from appliance.engines.doors.phones import MOBILE_S_MAX
 from appliance.kernel.cose import Claims, Flaw, issuers, point_of, verify
+from appliance.kernel.edicts import read_time
 from appliance.kernel.messages import Role, Who
+from drivers.ble.things import salt_of
+from drivers.npk import advert
+from drivers.npk.codes import SERVICE_UUID
 from support import news
 from support.doors_house import DoorsHouse, open_doors_house
 from support.fake_asked import FakeAsked
@@ -127,3 +132,23 @@ async def test_after_check_out_the_phone_gets_nothing(house: DoorsHouse) -> None
 async def test_what_is_no_point_is_a_sentence_and_no_phone(house: DoorsHouse, point: str) -> None:
     assert (await say(house, ENROL % ("e1", point)))["code"] == "bad_point"
     assert await say(house, "{ phones { id } }") == []
+
+
+async def test_the_tag_of_a_door_is_the_one_that_its_driver_looks_for() -> None:
+    assert door_tag("marina", 204) == advert.door_tag(salt_of("marina"), 204)
+    assert NPK_SERVICE == SERVICE_UUID
+
+
+async def test_the_time_is_signed_for_the_lock_that_asks_and_for_nothing_else(
+    house: DoorsHouse,
+) -> None:
+    nonce = bytes(range(16))
+    asked = f'{{ lockTime(nonce: "{nonce.hex()}") }}'
+    signed = base64.b64decode(await say(house, asked))
+    keys = issuers([point_of(ISSUER.public_key())])
+    assert read_time(signed, nonce, keys) == house.clock.read().wall_s
+    assert isinstance(read_time(signed, bytes(16), keys), Flaw)
+    for bad in ("", "00", "zz" * 16, "00" * 17, "ÿ" * 32, "x" * 10_000):
+        assert await say(house, f'{{ lockTime(nonce: "{bad}") }}') is None
+    work = SCHEMA.execute(asked, context_value=FakeAsked(house, None))
+    assert (await house.clock.run_until(work, 20)).errors
