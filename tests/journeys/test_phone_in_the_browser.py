@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from appliance.engines.doors.messages import CutKey, HolderKind, KeyReason, RevokeKeys
 from support.chromium import EmulatedLock, chromium, phone
@@ -21,6 +22,7 @@ from twin.journal import Journal
 from twin.npk_lock import NpkLock
 
 __all__ = ["property_folder"]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 BLUETOOTH = re.compile("by Bluetooth")
 TUNNEL = re.compile("over the house")
 BOX = re.compile("without the phone")
@@ -58,15 +60,21 @@ class Scene:
         await expect(self.page.locator("#phone .said")).to_have_text(says)
 
 
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncGenerator[Browser, None]:
+    """One Chromium for all; each test has a phone of its own in it."""
+    async with chromium("--host-resolver-rules=MAP box.test 127.0.0.1") as opened:
+        yield opened
+
+
 @asynccontextmanager
 async def open_scene(
-    house: WholeHouse, *flags: str, script: str = "", base: str = ""
+    house: WholeHouse, browser: Browser, *, script: str = "", base: str = ""
 ) -> AsyncGenerator[Scene, None]:
     """The guest checked in and signed in; the lock of 101 is in reach of phone and box."""
-    async with chromium(*flags) as browser:
+    async with phone(browser) as context:
         stay_id = await house.checked_in()
         door = await fit(house)
-        context = await phone(browser, locale="en-GB")
         page = await context.new_page()
         if script:
             await page.add_init_script(script)
@@ -82,19 +90,21 @@ async def open_scene(
         await page.get_by_role("button", name="Sign in").first.click()
         await page.wait_for_url("**/stay")
         door_id = await house.door_of("101")
-        yield Scene(house, page, door, near, door_id, stay_id, trouble)
-        await context.close()
+        try:
+            yield Scene(house, page, door, near, door_id, stay_id, trouble)
+        finally:
+            await near.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def house(property_folder: Path, tmp_path: Path) -> AsyncGenerator[WholeHouse, None]:
     async with open_whole_house(copied(property_folder, tmp_path), tmp_path) as opened:
         yield opened
 
 
-@pytest.fixture
-async def scene(house: WholeHouse) -> AsyncGenerator[Scene, None]:
-    async with open_scene(house) as opened:
+@pytest_asyncio.fixture(loop_scope="module")
+async def scene(house: WholeHouse, browser: Browser) -> AsyncGenerator[Scene, None]:
+    async with open_scene(house, browser) as opened:
         yield opened
 
 
@@ -239,9 +249,9 @@ async def test_away_from_the_box_the_phone_still_opens_by_bluetooth(scene: Scene
 
 
 async def test_a_browser_without_bluetooth_is_offered_the_way_through_the_box_first(
-    house: WholeHouse,
+    house: WholeHouse, browser: Browser
 ) -> None:
-    async with open_scene(house, script=IPHONE) as scene:
+    async with open_scene(house, browser, script=IPHONE) as scene:
         await scene.open_page()
         names = await scene.page.locator("#ways button").all_inner_texts()
         assert names == ["Open over the house's Wi-Fi", "Open without the phone's key"]
@@ -249,7 +259,7 @@ async def test_a_browser_without_bluetooth_is_offered_the_way_through_the_box_fi
 
 
 async def test_without_a_secure_connection_the_page_says_so_and_the_box_still_opens(
-    property_folder: Path, tmp_path: Path
+    property_folder: Path, tmp_path: Path, browser: Browser
 ) -> None:
     settings = copied(property_folder, tmp_path)
     async with open_whole_house(
@@ -261,9 +271,7 @@ async def test_without_a_secure_connection_the_page_says_so_and_the_box_still_op
         ),
     ) as house:
         base = house.url.replace("127.0.0.1", "box.test")
-        async with open_scene(
-            house, "--host-resolver-rules=MAP box.test 127.0.0.1", base=base
-        ) as scene:
+        async with open_scene(house, browser, base=base) as scene:
             await scene.page.goto(f"{base}/my/doors/{scene.door_id}")
             await expect(
                 scene.page.get_by_text("not come over a secure connection")

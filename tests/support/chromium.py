@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
 
 from drivers.ble.things import salt_of
 from drivers.npk.advert import COMPANY_ID, door_tag, info, maker_data
@@ -28,7 +28,7 @@ FLAGS: Final = (
     "--enable-features=WebBluetooth",
     "--enable-experimental-web-platform-features",
 )
-PHONE_SIZE: Final = {"width": 390, "height": 844}
+PHONE_SIZE: Final = ViewportSize(width=390, height=844)
 ADDRESS: Final = "09:09:09:09:09:09"
 # Without it `startNotifications` says NotSupportedError.
 _SUBSCRIPTION: Final = "00002902-0000-1000-8000-00805f9b34fb"
@@ -60,9 +60,14 @@ async def chromium(*flags: str) -> AsyncGenerator[Browser, None]:
             await browser.close()
 
 
-async def phone(browser: Browser, **more: Any) -> BrowserContext:
+@asynccontextmanager
+async def phone(browser: Browser) -> AsyncGenerator[BrowserContext, None]:
     """A guest's phone: its own cookies and storage."""
-    return await browser.new_context(viewport=PHONE_SIZE, device_scale_factor=2, **more)  # type: ignore[arg-type]
+    context = await browser.new_context(viewport=PHONE_SIZE, device_scale_factor=2, locale="en-GB")
+    try:
+        yield context
+    finally:
+        await context.close()
 
 
 @dataclass
@@ -105,6 +110,12 @@ class EmulatedLock:
                 "knownServiceUuids": [SERVICE_UUID],
             },
         )
+
+    async def stop(self) -> None:
+        """Switch the adapter off: the next phone has its own."""
+        if self._cdp is not None:
+            await self._cdp.send("BluetoothEmulation.disable")
+            await self._cdp.detach()
 
     def _later(self, handle: Any) -> Any:
         def begin(event: Any) -> None:
