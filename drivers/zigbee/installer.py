@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from appliance.bus.words import DeviceKind
 from drivers.zigbee.air import NoWordError, pause, reach
 from drivers.zigbee.backup import WorseBackupError
 from drivers.zigbee.forming import CHANNELS, quietest, scan
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,10 +37,15 @@ class Installer:
         self._path = path
 
     async def serve(self) -> None:
-        """Listen until cancelled."""
+        """Listen until cancelled; a place where nobody can listen costs the verbs, not the doors."""
         self._path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._meet, self._path, limit=LINE_BYTES_MAX)
-        self._path.chmod(0o600)
+        try:
+            server = await asyncio.start_unix_server(self._meet, self._path, limit=LINE_BYTES_MAX)
+            self._path.chmod(0o600)
+        except OSError as error:
+            logger.warning("no installer can ask at %s: %s", self._path, error.strerror or error)
+            await asyncio.Event().wait()
+            return
         try:
             async with server:
                 await server.serve_forever()

@@ -14,10 +14,10 @@ from appliance.bus.words import LockState, Order, Outcome, Verb
 from appliance.kernel.clock import within
 from drivers.port import Attempt, Evidence, Told
 from drivers.zigbee.air import NoWordError, pause, reach
-from drivers.zigbee.journey import JOURNEY, Journey
+from drivers.zigbee.journey import Journey
 from drivers.zigbee.lock_events import PROGRAMMING, LockEars
 from drivers.zigbee.pins import PinKeeper
-from drivers.zigbee.press import OPEN, SHUT, Act, Press, Unclear, by_answer, by_error, by_status
+from drivers.zigbee.press import OPEN, SHUT, Act, Press, Unclear, after, by_status, send_once
 from drivers.zigbee.thing import NO_RADIO, NOT_SUPPORTED, POWER, Report, Thing
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ DOOR_LOCK: Final = 0x0101
 ALARMS: Final = 0x0009
 POLL_CONTROL: Final = 0x0020
 LOCK_STATE: Final = 0x0000
-# The stack's priority that skips its queues: nobody stands waiting at a thermostat.
-CRITICAL: Final = 2
 # Our numbers that an answer may still carry; half of the 256 there are stay free.
 NUMBERS_KEPT: Final = 64
 PRESSES_KEPT: Final = 32
@@ -275,7 +273,9 @@ class ZigbeeLock(Thing):
             self.moved_by_somebody()
             self._presses.append(press)
             until_s = min(deadline_s, now_s + self._air.patience.answer_s)
-            end = await self._send_once(cluster, press, until_s)
+            end = await send_once(self._air, cluster, press, until_s, jammed=self._bolt == "jammed")
+            if isinstance(end, Unclear) and end.stray is not None:
+                self._stray(press.journey.tsn, end.stray)
             if isinstance(end, Unclear):
                 end = await self._look_for_evidence(press, end)
             press.told = end
@@ -285,46 +285,6 @@ class ZigbeeLock(Thing):
                 self._air.nursery.mortal(f"settle {self.name}", self._settle_slowly(press))
             self.said()
             return end
-
-    async def _send_once(self, cluster: Any, press: Press, until_s: float) -> Told | Unclear:
-        """Hand the frame over once. Everything the libraries would do again is off here."""
-        app, journey = self._air.app, press.journey
-        token = JOURNEY.set(journey)
-        try:
-            call = asyncio.ensure_future(
-                getattr(cluster, press.act.command)(
-                    pin_code="", tsn=journey.tsn, retries=0, ask_for_ack=True, priority=CRITICAL
-                )
-            )
-        finally:
-            JOURNEY.reset(token)
-        lost = asyncio.ensure_future(self._air.lost.wait())
-        late = asyncio.ensure_future(self._air.clock.sleep_until(until_s))
-        either: set[asyncio.Future[Any]] = {call, lost, late}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            ended, gone = call.done(), lost.done()
-            kept_back = not ended and journey.recall()
-        finally:
-            for waiting in (call, lost, late):
-                waiting.cancel()
-            ends = await asyncio.gather(call, lost, late, return_exceptions=True)
-        why = Evidence.LINK_LOST if gone else Evidence.DEADLINE
-        if not ended:
-            if kept_back:
-                return Told(outcome=Outcome.NOT_SENT, evidence=(why, Evidence.NEVER_LEFT))
-            if not gone and not journey.taken and app is not None:
-                # The stick has not said that it has it: the bytes may be stuck on the way and
-                # would open the door when the jam clears (5.0 s, measured).
-                app.drop_link()
-            return Unclear(why=why)
-        end = ends[0]
-        if isinstance(end, BaseException):
-            return by_error(self._air.kind, journey, end)
-        told = by_answer(press.act, end, jammed=self._bolt == "jammed")
-        if isinstance(told, Unclear) and told.stray is not None:
-            self._stray(journey.tsn, told.stray)
-        return told
 
     async def _look_for_evidence(self, press: Press, end: Unclear) -> Told:
         """Listen, then read the bolt; never send again."""
@@ -337,7 +297,7 @@ class ZigbeeLock(Thing):
         if heard is None and not self._air.lost.is_set():
             heard = await self._by_bolt(press, patience.read_s)
         if heard is not None:
-            return _after(end.why, heard, end.note)
+            return after(end.why, heard, end.note)
         note = "asleep" if self.sleepy and not end.note else end.note
         return Told(outcome=Outcome.UNKNOWN, evidence=(end.why,), note=note)
 
@@ -407,7 +367,7 @@ class ZigbeeLock(Thing):
         """Evidence about a press: for whoever waits, or for the house where nobody does any more."""
         press.hear(told)
         if press.told is not None and press.told.outcome is Outcome.UNKNOWN:
-            settled = _after(press.told.evidence[0], told, press.told.note)
+            settled = after(press.told.evidence[0], told, press.told.note)
             press.told = settled
             self._air.say(lambda house: house.settled(self.name, press.order_id, settled))
 
@@ -502,14 +462,3 @@ class ZigbeeLock(Thing):
     def air(self) -> Air:
         """The radio, for what belongs to this lock."""
         return self._air
-
-
-def _after(why: Evidence, found: Told, note: str) -> Told:
-    """What was found, with what came before it."""
-    return Told(
-        outcome=found.outcome,
-        evidence=(why, *(e for e in found.evidence if e is not why)),
-        refusal=found.refusal,
-        seq=found.seq,
-        note=found.note or note,
-    )

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from appliance.bus.words import LockRefusal, Outcome
 from drivers.port import Evidence, Told
-from drivers.zigbee.journey import RecalledError
+from drivers.zigbee.journey import JOURNEY, RecalledError
 from drivers.zigbee.stack import never_sent
 
 if TYPE_CHECKING:
+    from drivers.zigbee.air import Air
     from drivers.zigbee.journey import Journey
     from drivers.zigbee.stack import Kind
 
+# The stack's priority that skips its queues: nobody stands waiting at a thermostat.
+CRITICAL: Final = 2
 # NOT_AUTHORIZED: the lock wants a PIN with every command of the radio.
 NOT_AUTHORIZED: Final = 0x7E
 
@@ -108,3 +111,56 @@ def by_error(kind: Kind, journey: Journey, error: BaseException) -> Told | Uncle
     if never_sent(kind, journey):
         return Told(outcome=Outcome.NOT_SENT, evidence=(Evidence.STACK_REFUSED,), note=note)
     return Unclear(why=Evidence.DEADLINE, note=note)
+
+
+async def send_once(
+    air: Air, cluster: Any, press: Press, until_s: float, *, jammed: bool
+) -> Told | Unclear:
+    """Hand the frame over once. Everything the libraries would do again is off here."""
+    app, journey = air.app, press.journey
+    token = JOURNEY.set(journey)
+    try:
+        call = asyncio.ensure_future(
+            getattr(cluster, press.act.command)(
+                pin_code="", tsn=journey.tsn, retries=0, ask_for_ack=True, priority=CRITICAL
+            )
+        )
+    finally:
+        JOURNEY.reset(token)
+    lost = asyncio.ensure_future(air.lost.wait())
+    late = asyncio.ensure_future(air.clock.sleep_until(until_s))
+    either: set[asyncio.Future[Any]] = {call, lost, late}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        ended, gone = call.done(), lost.done()
+        kept_back = not ended and journey.recall()
+    finally:
+        # Also where we are cancelled: a frame that has not left by now never may.
+        journey.recall()
+        for waiting in (call, lost, late):
+            waiting.cancel()
+        ends = await asyncio.gather(call, lost, late, return_exceptions=True)
+    why = Evidence.LINK_LOST if gone else Evidence.DEADLINE
+    if not ended:
+        if kept_back:
+            return Told(outcome=Outcome.NOT_SENT, evidence=(why, Evidence.NEVER_LEFT))
+        if not gone and not journey.taken and app is not None:
+            # The stick has not said that it has it: the bytes may be stuck on the way and
+            # would open the door when the jam clears (5.0 s, measured).
+            app.drop_link()
+        return Unclear(why=why)
+    end = ends[0]
+    if isinstance(end, BaseException):
+        return by_error(air.kind, journey, end)
+    return by_answer(press.act, end, jammed=jammed)
+
+
+def after(why: Evidence, found: Told, note: str) -> Told:
+    """What was found, with what came before it."""
+    return Told(
+        outcome=found.outcome,
+        evidence=(why, *(e for e in found.evidence if e is not why)),
+        refusal=found.refusal,
+        seq=found.seq,
+        note=found.note or note,
+    )

@@ -120,6 +120,9 @@ async def _press_one(
             mark.press = lock.last_press
         if fault is not None and fault in it.site.air.faults:
             it.site.air.faults.remove(fault)
+        if node.lock.lies:
+            # Who jams after a lie is told DONE, and then JAMMED: no promise of ours reaches that.
+            await sleep(it.clock, 2 * node.lock.motor_s)
         node.lock.jammed = node.lock.lies = node.lock.events_use_request_number = False
         node.lock.motor_s = 0.0
         if told.outcome is Outcome.UNKNOWN and dice.random() < 0.5:
