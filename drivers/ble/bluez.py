@@ -32,9 +32,20 @@ class BluezAdapter:
 
     async def power_cycle(self) -> bool:
         """Off and on; False where BlueZ is not there, refuses, or does not answer."""
-        off = await self._call(*self._powered(on=False))
+        off = await self.power(on=False)
         await sleep(self._clock, OFF_S)
-        return await self._call(*self._powered(on=True)) and off
+        return await self.power(on=True) and off
+
+    async def power(self, *, on: bool) -> bool:
+        """Switch it; False where BlueZ is not there, refuses, or does not answer."""
+        return await self._call(
+            "org.bluez",
+            self._path,
+            "org.freedesktop.DBus.Properties",
+            "Set",
+            "ssv",
+            ["org.bluez.Adapter1", "Powered", Variant("b", on)],
+        )
 
     async def restart_stack(self) -> bool:
         """Ask systemd to restart bluetooth.service; False where this user may not."""
@@ -45,16 +56,6 @@ class BluezAdapter:
             "RestartUnit",
             "ss",
             ["bluetooth.service", "replace"],
-        )
-
-    def _powered(self, *, on: bool) -> tuple[str, str, str, str, str, list[Any]]:
-        return (
-            "org.bluez",
-            self._path,
-            "org.freedesktop.DBus.Properties",
-            "Set",
-            "ssv",
-            ["org.bluez.Adapter1", "Powered", Variant("b", on)],
         )
 
     async def _call(

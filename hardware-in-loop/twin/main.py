@@ -17,6 +17,7 @@ from aiohttp import web
 from appliance.bus.device_sheet import BadSheetError, DeviceSheet, load
 from appliance.kernel.clock import Clock, ClockTrust, SystemClock
 from appliance.kernel.tasks import Nursery
+from twin.ble.verb import air, be_lock
 from twin.control import Control
 from twin.journal import Journal
 from twin.property import Property, Surroundings, mqtt_wire
@@ -60,6 +61,7 @@ def twin() -> None:
 
 
 twin.add_command(stick)
+twin.add_command(air)
 
 _SHEET = click.option(
     "--sheet",
@@ -139,17 +141,36 @@ def up(  # noqa: PLR0913 - one parameter per option, as click wants it
 @_STATE
 @_PORT
 @_READY
+@click.option(
+    "--hci",
+    default=None,
+    help="Be an NPK lock on this Bluetooth controller instead: tcp-client:HOST:PORT (see `twin"
+    " air`), usb:0, serial:/dev/ttyACM0. The sheet may be a driver's.",
+)
+@click.option("--address", default=None, help="With --hci: its Bluetooth address. Default: random.")
 @click.argument("device")
-def lock(
+def lock(  # noqa: PLR0913 - one parameter per option, as click wants it
     *,
     sheet: Path,
     journal: Path,
     state: Path | None,
     control_port: int,
     ready_file: Path | None,
+    hci: str | None,
+    address: str | None,
     device: str,
 ) -> None:
     """Run the one lock (or other thing) DEVICE of the sheet."""
+    if hci is not None:
+        be_lock(
+            sheet=sheet,
+            device=device,
+            hci=hci,
+            journal=journal,
+            state=state or sheet.parent / "twin",
+            address=address,
+        )
+        return
     whole = _load(sheet)
     one = tuple(d for d in whole.devices if d.device == device)
     if not one:

@@ -60,13 +60,27 @@ class Host:
     """The driver's side of the air."""
 
     air: Air
-    central: Central
-    controller: VirtualController
     stack: Stack
-    adapter: CycledAdapter
     clock: LoopClock
     nursery: Nursery
     house: HeardHouse = field(default_factory=HeardHouse)
+    # What a host on BlueZ has not: a radio that a test can hang or pull.
+    radio: tuple[VirtualController, Central, CycledAdapter] | None = None
+
+    @property
+    def controller(self) -> VirtualController:
+        assert self.radio is not None
+        return self.radio[0]
+
+    @property
+    def central(self) -> Central:
+        assert self.radio is not None
+        return self.radio[1]
+
+    @property
+    def adapter(self) -> CycledAdapter:
+        assert self.radio is not None
+        return self.radio[2]
 
     @classmethod
     async def open(cls, air: Air, *, mtu: int = 517, slots_max: int = 3) -> Host:
@@ -75,9 +89,7 @@ class Host:
         adapter = CycledAdapter(central)
         return cls(
             air=air,
-            central=central,
-            controller=controller,
-            adapter=adapter,
+            radio=(controller, central, adapter),
             stack=Stack(
                 adapter=adapter,
                 scanner=VirtualScanner,
@@ -109,7 +121,8 @@ class Host:
 
     async def close(self) -> None:
         await self.nursery.close()
-        await asyncio.wait_for(self.central.close(), 5)
+        if self.radio is not None:
+            await asyncio.wait_for(self.central.close(), 5)
 
 
 def ends(air: Air, name: str) -> Ends:

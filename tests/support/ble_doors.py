@@ -183,13 +183,13 @@ async def corridor(
     *,
     doors: int = 1,
     mtu: int = 517,
-    air: Air | None = None,
     advertise_ms: float = 100.0,
     by_tag: bool = False,
+    on: Host | None = None,
 ) -> AsyncGenerator[Corridor, None]:
-    """Everything up, and everything down again."""
-    air = air or Air(supervision_s=1.0)
-    host = await Host.open(air, mtu=mtu)
+    """Everything up, and everything down again. `on` another host than one of bumble."""
+    host = on or await Host.open(Air(supervision_s=1.0), mtu=mtu)
+    air = host.air
     keys, journal = Keys(), Journal()
     locks: list[BleLock] = []
     for door in range(doors):

@@ -29,7 +29,10 @@ class Can(StrEnum):
 class Doors(Protocol):
     """A door or two under test, and the driver in front of them."""
 
-    can: frozenset[Can]
+    @property
+    def can(self) -> frozenset[Can]:
+        """What this tier can do."""
+        ...
 
     @property
     def now_s(self) -> int:
@@ -60,6 +63,24 @@ class Doors(Protocol):
     async def lose_answer_once(self, door: int = 0) -> None:
         """The next verdict (M4) of that lock is lost with the link."""
         ...
+
+
+class LaterInLife:
+    """The same doors, with generations above those of the promises before."""
+
+    def __init__(self, doors: Doors, number: int) -> None:
+        self._doors, self._base = doors, 10 * (number + 1)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._doors, name)
+
+    def credential(self, *doors: int, gen: int = 1, **claims: Any) -> bytes:
+        return self._doors.credential(*doors, gen=self._base + gen, **claims)
+
+    def order(self, verb: Verb = Verb.UNLOCK, **fields: Any) -> Order:
+        if verb is Verb.UNLOCK:
+            fields.setdefault("credential", self.credential(now_s=self._doors.now_s))
+        return self._doors.order(verb, **fields)
 
 
 Promise = Callable[[Doors], Awaitable[None]]
@@ -146,8 +167,10 @@ async def the_next_guests_key_kills_the_guests_before(doors: Doors) -> None:
     old = doors.credential(now_s=doors.now_s, gen=3)
     new = doors.credential(now_s=doors.now_s, gen=4)
     before, moved = doors.order(credential=old), doors.order(credential=new)
-    assert (await doors.press(before)).outcome is Outcome.DONE
-    assert (await doors.press(moved)).outcome is Outcome.DONE
+    first = await doors.press(before)
+    assert first.outcome is Outcome.DONE, first
+    second = await doors.press(moved)
+    assert second.outcome is Outcome.DONE, second
     again = doors.order(credential=old)
     told = await doors.press(again)
     assert (told.outcome, told.refusal) == (Outcome.REFUSED, LockRefusal.SUPERSEDED)

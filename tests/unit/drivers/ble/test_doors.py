@@ -266,6 +266,19 @@ async def test_a_flood_of_connections_delays_a_press_and_no_more(tmp_path: Path)
         await stranger.close()
 
 
+@on_the_air
+async def test_a_lock_that_asks_for_a_pause_is_given_it_and_opens_within_the_deadline(
+    tmp_path: Path,
+) -> None:
+    async with corridor(tmp_path) as doors:
+        orders = [doors.order() for _ in range(12)]
+        told = [await doors.press(order) for order in orders]
+        assert [one.outcome for one in told] == [Outcome.DONE] * 12
+        assert doors.moves() == 12
+        hurried = [await doors.press(seconds=0.5) for _ in range(3)]
+        assert LockRefusal.RATE_LIMITED in {one.refusal for one in hurried}
+
+
 # --- errands
 
 
