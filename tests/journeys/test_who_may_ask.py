@@ -49,7 +49,9 @@ MANAGERS: Final = {
     "changePin",
     "deactivateStaff",
     "changeSetting",
+    "evictResident",
     "fitDoor",
+    "shareDoor",
     "resumeFollower",
 }
 VALUES: Final[dict[str, str]] = {

@@ -12,9 +12,11 @@ from appliance.engines.inventory.messages import (
     DeviceAdded,
     DoorAdded,
     DoorFitted,
+    DoorShared,
     LockProtocol,
     PropertySetUp,
     RoomAdded,
+    SharedWith,
 )
 from appliance.engines.stays.messages import (
     Booked,
@@ -123,6 +125,13 @@ def door_fitted(
         lock_point=lock_point,
         new_lock=new_lock,
     )
+
+
+def door_shared(
+    number: int, *kinds: SharedWith, zone: int | None = None, hours: Any = None
+) -> DoorShared:
+    """A common door and who has it by being here."""
+    return DoorShared(door_id=f"door-{number}", shared_with=kinds, zone=zone, hours=hours)
 
 
 def device_added(device_id: str, kind: DeviceKind, number: int | None) -> DeviceAdded:

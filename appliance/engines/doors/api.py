@@ -9,18 +9,21 @@ from typing import Any, Final
 import strawberry
 from graphql import GraphQLError
 
-from appliance.asked import Answer, Asked, Info, Minor, NotForYouError, answer, told
+from appliance.asked import Answer, Asked, Date, Info, Minor, NotForYouError, answer, told
 from appliance.bus import words
 from appliance.bus.words import DeviceKind
 from appliance.devices import Device, seen
 from appliance.engines.doors import queries
 from appliance.engines.doors.messages import (
     DESK,
+    MANAGERS,
     CutKey,
+    EvictResident,
     HolderKind,
     KeyReason,
     NotePinShown,
     OpenDoor,
+    RenewLease,
     RevokeKey,
 )
 from appliance.kernel import messages
@@ -28,6 +31,8 @@ from appliance.kernel.messages import Done, Refused
 
 Outcome = strawberry.enum(words.Outcome, name="Outcome")
 
+# Weekdays, from, to.
+WEEK_NUMBERS: Final = 3
 # A line of the hand-over.
 REASON_CHARS_MAX: Final = 200
 # What a clerk may ask for; the other reasons are the engine's own.
@@ -197,6 +202,62 @@ class Mutation:
                 said = cut
         assert said is not None, "one door at least was asked for"
         return told(asked, said)
+
+    @strawberry.mutation
+    async def cut_work_key(  # noqa: PLR0913 - what there is to say of such a key
+        self,
+        info: Info,
+        id: str,
+        door_id: strawberry.ID,
+        holder_id: str,
+        bound_to: str,
+        *,
+        sponsor: str | None = None,
+        hours: list[int] | None = None,
+    ) -> Answer:
+        """A key for who works here, for a shift or a ticket; with a sponsor, for a vendor."""
+        asked = info.context
+        asked.staff()
+        if hours is not None and len(hours) != WEEK_NUMBERS:
+            raise GraphQLError("Hours are weekdays, from minute, to minute.")
+        command = CutKey(
+            holder_kind=HolderKind.STAFF if sponsor is None else HolderKind.VENDOR,
+            holder_id=holder_id,
+            door_id=str(door_id),
+            reason=KeyReason.ANOTHER,
+            bound_to=bound_to,
+            sponsor=sponsor or "",
+            hours=None if hours is None else (hours[0], hours[1], hours[2]),
+        )
+        return await answer(info, command, id)
+
+    @strawberry.mutation
+    async def renew_lease(
+        self, info: Info, id: str, lease_id: strawberry.ID, room_id: strawberry.ID, until: Date
+    ) -> Answer:
+        """A resident lives here until this day: their keys go on, whatever is owed."""
+        info.context.staff()
+        command = RenewLease(lease_id=str(lease_id), room_id=str(room_id), until=until)
+        return await answer(info, command, id)
+
+    @strawberry.mutation
+    async def evict_resident(
+        self,
+        info: Info,
+        id: str,
+        lease_id: strawberry.ID,
+        reason: str,
+        *,
+        approved_by: str | None = None,
+        approved_pin: str | None = None,
+    ) -> Answer:
+        """Every key of a resident ends: a manager's own act, approved by a second one."""
+        asked = info.context
+        asked.staff()
+        if approved_by is not None:
+            await asked.ports.approve(asked, approved_by, approved_pin or "", MANAGERS)
+        command = EvictResident(lease_id=str(lease_id), reason=reason)
+        return await answer(info, command, id, approved_by)
 
     @strawberry.mutation
     async def revoke_key(

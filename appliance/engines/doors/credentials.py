@@ -55,6 +55,14 @@ class KeyFacts:
     cti: str
     slot: int
     pin_ref: str
+    hours: tuple[int, int, int] | None = None  # weekdays, from minute, to minute
+    zone: int | None = None  # the group of doors that the key opens as well
+
+    @property
+    def doors(self) -> tuple[tuple[int, int], ...]:
+        """What the key opens, as (number, rights)."""
+        numbers = [self.door_number, *([] if self.zone is None else [self.zone])]
+        return tuple((number, UNLOCK_BIT) for number in numbers)
 
 
 class Locksmith:
@@ -72,9 +80,10 @@ class Locksmith:
             nbf_s=key.valid_from_s,
             exp_s=key.valid_until_s,
             cti=bytes.fromhex(key.cti),
-            doors=((key.door_number, UNLOCK_BIT),),
+            doors=key.doors,
             gen=key.generation,
             aud=self.property_id,
+            schedule=key.hours,
         )
         return sign(claims, self._issuer)
 
@@ -84,9 +93,10 @@ class Locksmith:
             nbf_s=key.valid_from_s,
             exp_s=ends_s,
             cti=bytes.fromhex(key.cti),
-            doors=((key.door_number, UNLOCK_BIT),),
+            doors=key.doors,
             gen=key.generation,
             aud=self.property_id,
+            schedule=key.hours,
             cnf=point,
         )
         return sign(claims, self._issuer)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from appliance.bus.words import LockRefusal, LockState, Order, Outcome, Verb, answer_topic
 from appliance.engines.doors.credentials import KeyFacts
 from appliance.engines.doors.messages import NoteDelivery
+from appliance.engines.doors.slots import NO_PIN
 from appliance.kernel.deciding import Asking
 from appliance.kernel.messages import Answer, Role, Who
 
@@ -45,7 +46,7 @@ SELECT k.key_id, k.door_id, d.number, d.device_id, k.generation,
         AND o.slot = k.slot AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2),
        k.cti, k.slot, k.pin_ref, d.fitting
 FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id
-WHERE k.door_id = ?1 AND k.revoked_at_ms IS NULL AND k.valid_until_s > ?2
+WHERE k.door_id = ?1 AND k.revoked_at_ms IS NULL AND k.valid_until_s > ?2 AND k.slot > 0
   AND NOT EXISTS (SELECT 1 FROM doors_key o WHERE o.door_id = k.door_id AND o.slot = k.slot
                   AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2 AND o.rowid > k.rowid)
   AND NOT EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
@@ -199,7 +200,7 @@ class Deliveries:
                 return device_id
         for key in ended:
             # A slot that somebody else has by now is not ours to clear: their PIN is in it.
-            if key.cleared or key.slot_taken:
+            if key.cleared or key.slot_taken or key.slot == NO_PIN:
                 continue
             told = await self._send(key.device_id, key.key_id, Verb.CLEAR_PIN, slot=key.slot)
             if not await self._note(told, door_id, [key.key_id], "pin_cleared", key.fitting):

@@ -43,6 +43,7 @@ class Key:
     pin_ref: str
     ahead: bool = False  # prepared, and its guest is not here yet
     joiner: int = 0
+    hours: tuple[int, int, int] | None = None
 
     def is_of(self, kind: HolderKind, holder_id: str) -> bool:
         """Whether it is this holder's."""
@@ -163,6 +164,7 @@ def _cut(state: DoorState, event: KeyCut) -> DoorState:
         pin_ref=event.pin_ref or event.key_id,
         ahead=event.reason is KeyReason.AHEAD,
         joiner=event.joiner,
+        hours=event.hours,
     )
     keys = (*state.keys, key)
     if len(keys) > KEYS_KEPT_MAX:
@@ -172,7 +174,7 @@ def _cut(state: DoorState, event: KeyCut) -> DoorState:
         state,
         keys=keys,
         generation=max(state.generation, event.generation),
-        last_slot=event.slot,
+        last_slot=event.slot or state.last_slot,
     )
 
 

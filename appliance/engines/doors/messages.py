@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import ClassVar
 
 from appliance.bus.words import EventKind, LockRefusal, Outcome
 from appliance.kernel.messages import Admission, Command, Event, Role, asked, fact
+from appliance.kernel.sealed import Sealed
 
 DESK = frozenset({Role.FRONT_DESK, Role.MANAGER, Role.ADMIN})
 OPENERS = DESK | {Role.GUEST, Role.RESIDENT, Role.HOUSEKEEPING, Role.MAINTENANCE, Role.SERVICE}
 BOX = frozenset({Role.SERVICE})
+MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
 PHONE_HOLDERS = (OPENERS | {Role.CONCIERGE}) - BOX
 
 
@@ -33,6 +36,7 @@ class KeyReason(StrEnum):
     MOVED = "moved"
     EXTENDED = "extended"
     AHEAD = "ahead"  # prepared before the guest is here; decides nothing until it is taken up
+    RENEWED = "renewed"  # a lease goes on, and its keys with it
     JOINER = "joiner"  # another person of the stay: own name, own PIN, same generation
 
 
@@ -69,6 +73,15 @@ class Refusal(StrEnum):
     OTHER_LOCK = "other_lock"  # the door has got another lock since
     NOT_AHEAD = "not_ahead"  # nobody is expected in this room within 72 h, or the clock is unsure
     TOO_MANY_JOINERS = "too_many_joiners"
+    NO_SPONSOR = "no_sponsor"  # a vendor comes on the word of somebody who works here
+    NOT_OPEN = "not_open"  # the shift or the ticket is over, or there was none
+    BAD_HOURS = "bad_hours"
+    OUT_OF_HOURS = "out_of_hours"
+    NEEDS_EVICTION = "needs_eviction"  # a home key ends with the lease, or by an eviction
+    NEEDS_SECOND = "needs_second"  # another manager's approval
+    REASON_NEEDED = "reason_needed"
+    TOO_LONG = "too_long"
+    UNKNOWN_LEASE = "unknown_lease"
 
 
 @asked
@@ -77,7 +90,10 @@ class CutKey(Command):
     """A key for a holder at one door. Times are UTC seconds; the window is half-open.
 
     With `valid_until_s` None the window ends at the holder's departure plus the grace. While the
-    clock is unsure the engine shortens it to 4 h and flags it (law 6).
+    clock is unsure the engine shortens it to 4 h and flags it (law 6). Who works here has a key for
+    a shift or a ticket: `bound_to` is "shift:<id>" or "ticket:<id>", and the key ends with it. A
+    vendor needs a `sponsor`, the person id of somebody who works here. `hours` are (weekdays, from
+    minute, to minute) of the property's day, bit 0 is Monday.
     """
 
     name: ClassVar[str] = "doors.cut_key"
@@ -89,6 +105,9 @@ class CutKey(Command):
     reason: KeyReason
     valid_from_s: int | None = None
     valid_until_s: int | None = None
+    bound_to: str = ""
+    sponsor: str = ""
+    hours: tuple[int, int, int] | None = None
 
 
 @asked
@@ -113,6 +132,32 @@ class RevokeKey(Command):
     roles: ClassVar[frozenset[Role]] = DESK | BOX
     door_id: str
     key_id: str
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewLease(Command):
+    """A resident lives in this room until this day; their keys go on until then.
+
+    Whatever is owed (DESIGN law 9): nothing about money is asked, known or looked at here.
+    """
+
+    name: ClassVar[str] = "doors.renew_lease"
+    roles: ClassVar[frozenset[Role]] = DESK | BOX
+    lease_id: str
+    room_id: str
+    until: date
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvictResident(Command):
+    """A person's own act: every key of a resident ends. Needs a reason and a second manager."""
+
+    name: ClassVar[str] = "doors.evict_resident"
+    roles: ClassVar[frozenset[Role]] = MANAGERS
+    lease_id: str
     reason: str
 
 
@@ -296,6 +341,9 @@ class KeyCut(Event):
     clock_unsure: bool = False
     pin_ref: str = ""  # the key whose PIN this one shares; empty: its own
     joiner: int = 0  # which further person of the stay; 0: the first
+    bound_to: str = ""  # the shift or ticket that it ends with
+    sponsor: str = ""  # who answers for a vendor
+    hours: tuple[int, int, int] | None = None
 
 
 @fact
@@ -341,6 +389,27 @@ class OpenAsked(Event):
     generation: int
     expires_at_ms: int
     cti: str = ""  # of the key that is pressed, hex
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRenewed(Event):
+    """A resident lives here until this day."""
+
+    kind: ClassVar[str] = "doors.lease_renewed.v1"
+    lease_id: str
+    room_id: str
+    until: date
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidentEvicted(Event):
+    """Two managers ended a resident's keys; who they are stands beside the fact."""
+
+    kind: ClassVar[str] = "doors.resident_evicted.v1"
+    lease_id: str
+    reason: Sealed
 
 
 @fact

@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
+from appliance.engines.concierge.messages import (
+    RequestMade,
+    RequestStatus,
+    RequestStatusSet,
+)
 from appliance.engines.doors.messages import (
     AccessLogged,
     DeliveryNoted,
@@ -15,15 +20,23 @@ from appliance.engines.doors.messages import (
     KeyRevoked,
     KeyRiskCleared,
     KeyTakenUp,
+    LeaseRenewed,
     OpenAsked,
     OpenSettled,
     PhoneEnrolled,
     PhoneRemoved,
+    ResidentEvicted,
 )
-from appliance.engines.identity.messages import StaffAdded, StaffDeactivated
+from appliance.engines.identity.messages import (
+    ShiftClosed,
+    ShiftOpened,
+    StaffAdded,
+    StaffDeactivated,
+)
 from appliance.engines.inventory.messages import (
     DoorAdded,
     DoorFitted,
+    DoorShared,
     LockProtocol,
     PropertySetUp,
 )
@@ -80,7 +93,18 @@ _DDL: Final = (
         " valid_from_s INTEGER NOT NULL, valid_until_s INTEGER NOT NULL, reason TEXT NOT NULL,"
         " cti TEXT NOT NULL, slot INTEGER NOT NULL, pin_ref TEXT NOT NULL,"
         " clock_unsure INTEGER NOT NULL, cut_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER,"
-        " revoked_reason TEXT, ahead INTEGER NOT NULL, joiner INTEGER NOT NULL) STRICT"
+        " revoked_reason TEXT, ahead INTEGER NOT NULL, joiner INTEGER NOT NULL,"
+        " bound_to TEXT NOT NULL, sponsor TEXT NOT NULL, hours TEXT) STRICT"
+    ),
+    (
+        "CREATE INDEX IF NOT EXISTS doors_key_bound ON doors_key (bound_to)"
+        " WHERE bound_to <> '' AND revoked_at_ms IS NULL"
+    ),
+    # Shifts and tickets that are under way: "shift:<id>", "ticket:<id>".
+    "CREATE TABLE IF NOT EXISTS doors_bond (bond TEXT PRIMARY KEY) STRICT",
+    (
+        "CREATE TABLE IF NOT EXISTS doors_common (door_id TEXT PRIMARY KEY,"
+        " shared_with TEXT NOT NULL, zone INTEGER, hours TEXT) STRICT"
     ),
     (
         "CREATE TABLE IF NOT EXISTS doors_risk (stay_id TEXT NOT NULL, door_id TEXT NOT NULL,"
@@ -275,7 +299,7 @@ def _staff_gone(db: Connection, event: StaffDeactivated, _: Recorded) -> None:
 
 def _cut(db: Connection, event: KeyCut, recorded: Recorded) -> None:
     db.execute(
-        "INSERT INTO doors_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)",
+        "INSERT INTO doors_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?, ?)",
         (
             event.key_id,
             event.holder_kind.value,
@@ -292,8 +316,56 @@ def _cut(db: Connection, event: KeyCut, recorded: Recorded) -> None:
             recorded.at_wall_ms,
             int(event.reason is KeyReason.AHEAD),
             event.joiner,
+            event.bound_to,
+            event.sponsor,
+            _hours(event.hours),
         ),
     )
+
+
+def _hours(hours: tuple[int, int, int] | None) -> str | None:
+    return None if hours is None else " ".join(map(str, hours))
+
+
+def _shared(db: Connection, event: DoorShared, _: Recorded) -> None:
+    kinds = "".join(f" {kind} " for kind in event.shared_with)
+    db.execute(
+        "INSERT OR REPLACE INTO doors_common VALUES (?, ?, ?, ?)",
+        (event.door_id, kinds, event.zone, _hours(event.hours)),
+    )
+
+
+def _begun(db: Connection, event: ShiftOpened | RequestMade, _: Recorded) -> None:
+    db.execute("INSERT OR IGNORE INTO doors_bond VALUES (?)", (bond_of(event),))
+
+
+def _over(db: Connection, event: ShiftClosed | RequestStatusSet, _: Recorded) -> None:
+    if is_over(event):
+        db.execute("DELETE FROM doors_bond WHERE bond = ?", (bond_of(event),))
+
+
+def bond_of(event: ShiftOpened | ShiftClosed | RequestMade | RequestStatusSet) -> str:
+    """What a key is bound to by its name: a shift, or a ticket."""
+    if isinstance(event, ShiftOpened | ShiftClosed):
+        return f"shift:{event.shift_id}"
+    return f"ticket:{event.request_id}"
+
+
+def is_over(event: ShiftClosed | RequestStatusSet) -> bool:
+    """Whether keys that were bound to it end now."""
+    return isinstance(event, ShiftClosed) or event.status in {
+        RequestStatus.COMPLETED,
+        RequestStatus.FAILED,
+    }
+
+
+def _lease(db: Connection, event: LeaseRenewed, _: Recorded) -> None:
+    place = (event.room_id, event.until, None)
+    _holder(db, HolderKind.LEASE, event.lease_id, "active", place)
+
+
+def _evicted(db: Connection, event: ResidentEvicted, _: Recorded) -> None:
+    _holder(db, HolderKind.LEASE, event.lease_id, "evicted")
 
 
 def _taken_up(db: Connection, event: KeyTakenUp, _: Recorded) -> None:
@@ -423,6 +495,13 @@ _ON: Final[dict[type[Event], Apply]] = {
     KeyCut: _cut,
     KeyRevoked: _revoked,
     KeyTakenUp: _taken_up,
+    DoorShared: _shared,
+    ShiftOpened: _begun,
+    RequestMade: _begun,
+    ShiftClosed: _over,
+    RequestStatusSet: _over,
+    LeaseRenewed: _lease,
+    ResidentEvicted: _evicted,
     KeyAtRisk: _risk,
     KeyRiskCleared: _no_risk,
     OpenAsked: _opening,
@@ -443,6 +522,8 @@ PROJECTION: Final = Projection(
         "doors_holder",
         "doors_key",
         "doors_risk",
+        "doors_bond",
+        "doors_common",
         "doors_opening",
         "doors_access",
         "doors_delivery",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from appliance.bus.words import EventKind, LockRefusal, Outcome
 from appliance.engines.doors.credentials import KeyFacts
 from appliance.engines.doors.messages import HolderKind, KeyReason, Refusal, Risk
+from appliance.engines.doors.scene import hours_of
 
 if TYPE_CHECKING:
     from appliance.kernel.reader import Reader
@@ -23,6 +24,7 @@ _KEY: Final = (
     "SELECT k.key_id, k.door_id, d.number, d.device_id, k.generation, k.valid_from_s,"
     " k.valid_until_s, k.cti, k.slot, k.pin_ref, d.title, k.holder_kind, k.holder_id, k.reason,"
     " k.clock_unsure, k.cut_at_ms, k.revoked_at_ms, k.ahead, k.joiner,"
+    " k.hours, (SELECT c.zone FROM doors_common c WHERE c.door_id = k.door_id),"
     " (SELECT y.outcome FROM doors_delivery y JOIN doors_key o ON o.key_id = y.key_id"
     "  WHERE y.what = 'pin_put' AND o.door_id = k.door_id AND o.pin_ref = k.pin_ref"
     "  ORDER BY y.at_ms DESC LIMIT 1)"
@@ -341,6 +343,8 @@ def _key(row: tuple[Any, ...]) -> KeyView:
             cti=row[7],
             slot=row[8],
             pin_ref=row[9],
+            hours=hours_of(row[19]),
+            zone=row[20],
         ),
         door_title=row[10],
         holder_kind=HolderKind(row[11]),
@@ -351,7 +355,7 @@ def _key(row: tuple[Any, ...]) -> KeyView:
         revoked_at_ms=row[16],
         ahead=bool(row[17]),
         joiner=row[18],
-        pin_at_lock=None if row[19] is None else row[19] == Outcome.DONE.value,
+        pin_at_lock=None if row[21] is None else row[21] == Outcome.DONE.value,
     )
 
 

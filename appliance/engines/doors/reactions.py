@@ -10,28 +10,37 @@ from collections.abc import Sequence
 from typing import Final
 
 from appliance.bus.words import EventKind, LockRefusal, Outcome
+from appliance.engines.concierge.messages import RequestStatusSet
 from appliance.engines.doors.messages import (
     AccessLogged,
     CutKey,
     EndPhones,
     HolderKind,
     KeyReason,
+    LeaseRenewed,
+    ResidentEvicted,
     RevocationAsked,
+    RevokeKey,
     RevokeKeys,
     SettleOpening,
     TakeUpKeys,
 )
 from appliance.engines.doors.phones import has_phones
+from appliance.engines.doors.projection import bond_of, is_over
 from appliance.engines.doors.scene import (
+    commons,
     doors_held,
     doors_of_room,
+    holder_of,
     joiners_at,
     key_used,
     keys_ahead,
+    keys_where,
     opening_awaits,
     stay_end_s,
 )
-from appliance.engines.identity.messages import StaffDeactivated
+from appliance.engines.doors.windows import LENGTH_S_MAX
+from appliance.engines.identity.messages import ShiftClosed, ShiftOpened, StaffDeactivated
 from appliance.engines.stays.messages import (
     BookingChanged,
     CheckedIn,
@@ -78,6 +87,61 @@ def _staff_gone(facts: Facts, event: StaffDeactivated, _: Recorded) -> Sequence[
     return [
         *_revoke_all(facts, HolderKind.STAFF, event.person_id, "deactivated"),
         *_end_phones(facts, HolderKind.STAFF, event.person_id, "deactivated"),
+        # Whoever came on their word goes with them.
+        *_end_each(keys_where(facts, "sponsor", event.person_id), "sponsor_gone"),
+    ]
+
+
+def _shift_begins(facts: Facts, event: ShiftOpened, _: Recorded) -> Sequence[Command]:
+    """The common doors, for as long as the shift lasts."""
+    person = holder_of(facts, HolderKind.STAFF, event.person_id)
+    if person is None or person.state != "active":
+        return []
+    return [
+        CutKey(
+            holder_kind=HolderKind.STAFF,
+            holder_id=event.person_id,
+            door_id=door,
+            reason=KeyReason.FIRST,
+            bound_to=bond_of(event),
+        )
+        for door in commons(facts, HolderKind.STAFF)
+    ]
+
+
+def _over(facts: Facts, event: ShiftClosed | RequestStatusSet, _: Recorded) -> Sequence[Command]:
+    """The keys of a shift or a ticket end with it."""
+    if not is_over(event):
+        return []
+    why = "shift_over" if isinstance(event, ShiftClosed) else "ticket_closed"
+    return _end_each(keys_where(facts, "bound_to", bond_of(event)), why)
+
+
+def _end_each(keys: Sequence[tuple[str, str]], reason: str) -> list[Command]:
+    return [RevokeKey(door_id=door, key_id=key_id, reason=reason) for door, key_id in keys]
+
+
+def _lease(facts: Facts, event: LeaseRenewed, recorded: Recorded) -> Sequence[Command]:
+    """The keys of a home go on, and the common doors with them."""
+    end_s = stay_end_s(facts, event.until)
+    if end_s is None or end_s <= recorded.at_wall_ms // 1000:
+        return []
+    doors = [*doors_of_room(facts, event.room_id), *commons(facts, HolderKind.LEASE)]
+    return [
+        CutKey(
+            holder_kind=HolderKind.LEASE,
+            holder_id=event.lease_id,
+            door_id=door,
+            reason=KeyReason.RENEWED,
+        )
+        for door in doors
+    ]
+
+
+def _evicted(facts: Facts, event: ResidentEvicted, _: Recorded) -> Sequence[Command]:
+    return [
+        *_revoke_all(facts, HolderKind.LEASE, event.lease_id, "evicted"),
+        *_end_phones(facts, HolderKind.LEASE, event.lease_id, "evicted"),
     ]
 
 
@@ -105,8 +169,23 @@ def _moved(facts: Facts, event: RoomMoved, recorded: Recorded) -> Sequence[Comma
     ]
 
 
-def _arrived(facts: Facts, event: CheckedIn, _: Recorded) -> Sequence[Command]:
-    """The door counts what was prepared; what was prepared at another room's door is over."""
+def _arrived(facts: Facts, event: CheckedIn, recorded: Recorded) -> Sequence[Command]:
+    """The door counts what was prepared; what was prepared at another room's door is over.
+
+    And whoever is here has the common doors. A stay that is past its end, or longer than a key may
+    be, gets none by itself: a refusal would take the check-in back.
+    """
+    now_s = recorded.at_wall_ms // 1000
+    end_s = stay_end_s(facts, event.departure)
+    fits = end_s is not None and now_s < end_s <= now_s + LENGTH_S_MAX
+    shared = commons(facts, HolderKind.STAY) if fits else []
+    return [
+        *_prepared(facts, event),
+        *(_cut(event.stay_id, door, KeyReason.FIRST) for door in shared),
+    ]
+
+
+def _prepared(facts: Facts, event: CheckedIn) -> Sequence[Command]:
     return [
         TakeUpKeys(door_id=door, stay_id=event.stay_id, because="checked_in")
         if room == event.room_id
@@ -194,6 +273,11 @@ def _cut(stay_id: str, door_id: str, reason: KeyReason) -> CutKey:
 
 
 INLINE: Final = (
+    InlineReaction(event=ShiftOpened, react=_shift_begins),
+    InlineReaction(event=ShiftClosed, react=_over),
+    InlineReaction(event=RequestStatusSet, react=_over),
+    InlineReaction(event=LeaseRenewed, react=_lease),
+    InlineReaction(event=ResidentEvicted, react=_evicted),
     InlineReaction(event=CheckedIn, react=_arrived),
     InlineReaction(event=RoomAssigned, react=_other_room),
     InlineReaction(event=RoomUnassigned, react=_other_room),

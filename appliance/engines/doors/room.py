@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from appliance.engines.doors import ahead, phones, rules, scene
+from appliance.engines.doors import ahead, leases, phones, rules, scene
 from appliance.engines.doors.door import fold_door, fold_nothing
 from appliance.engines.doors.messages import (
     ClearKeyRisk,
     CutKey,
     EndPhones,
     EnrolPhone,
+    EvictResident,
     LogAccess,
     NoteDelivery,
     NoteKeyRisk,
@@ -18,6 +19,7 @@ from appliance.engines.doors.messages import (
     OpenDoor,
     PrepareKey,
     RemovePhone,
+    RenewLease,
     RevokeKey,
     RevokeKeys,
     SettleOpening,
@@ -74,6 +76,18 @@ ENGINE: Final = Engine(
             decide=rules.revoke_key,
         ),
         Handling(
+            command=RenewLease,
+            stream=leases.lease_stream,
+            load=leases.load_renew,
+            decide=leases.renew_lease,
+        ),
+        Handling(
+            command=EvictResident,
+            stream=leases.lease_stream,
+            load=leases.load_evict,
+            decide=leases.evict_resident,
+        ),
+        Handling(
             command=PrepareKey,
             stream=scene.door_stream,
             load=scene.load_ahead,
@@ -118,7 +132,7 @@ ENGINE: Final = Engine(
     ),
     folds={
         "doors": fold_door,
-        "holders": fold_nothing,
+        "holders": leases.fold_holder,
         "locks": rules.fold_lock,
         "phones": fold_nothing,
         "risks": ahead.fold_risks,

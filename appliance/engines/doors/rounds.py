@@ -50,6 +50,8 @@ SETTLE_S: Final = 5.0
 RISK_S: Final = 24 * 3_600
 # A lock behind a radio is asked every few minutes; an hour of silence is no accident.
 HEARD_MS_MAX: Final = 3_600_000
+# A month: time enough for a lock that is away.
+RENEW_S: Final = 30 * 86_400
 # Arrivals of a full house of 500 rooms in three days.
 EXPECTED_MAX: Final = 2_000
 _BOX: Final = Who(actor="box", role=Role.SERVICE)
@@ -68,6 +70,17 @@ LEFT JOIN doors_key k ON k.door_id = d.door_id AND k.holder_kind = 'stay'
                   AND l.revoked_at_ms IS NULL)
 WHERE h.kind = 'stay' AND h.state = 'confirmed' AND h.arrival <= ?1 AND h.departure >= ?2
 ORDER BY h.arrival, d.door_id LIMIT ?3
+"""
+# Keys of a home that end although the lease goes on: signed for a year, or on an unsure clock.
+_ENDING: Final = """
+SELECT k.holder_id, k.door_id FROM doors_key k
+JOIN doors_holder h ON h.kind = 'lease' AND h.holder_id = k.holder_id
+JOIN doors_door d ON d.door_id = k.door_id
+WHERE k.holder_kind = 'lease' AND k.revoked_at_ms IS NULL AND h.state = 'active'
+  AND (d.room_id IS NULL OR d.room_id = h.room_id)
+GROUP BY k.holder_id, k.door_id
+HAVING max(k.valid_until_s) < ?1 AND h.departure > date(max(k.valid_until_s), 'unixepoch')
+ORDER BY k.holder_id, k.door_id LIMIT ?2
 """
 # Cut for some hours while nobody knew the time, and nothing better since.
 _UNSURE: Final = """
@@ -128,6 +141,7 @@ class Rounds:
             return
         house = (str(row[0]), str(row[1]))
         await self._make_good(now.wall_s)
+        await self._renew(now.wall_s)
         # Two calendar days more than the hours say: whatever the zone, the rules know better.
         today = datetime.fromtimestamp(now.wall_s, UTC).date()
         until = today + timedelta(days=2 + AHEAD_S_MAX // 86_400)
@@ -141,6 +155,16 @@ class Rounds:
             found = await self._expected(until, today - timedelta(days=1))
         near = [each for each in found if _starts_s(each, house) - RISK_S <= now.wall_s]
         await self._look_after(near, now.wall_s)
+
+    async def _renew(self, now_s: int) -> None:
+        for lease_id, door_id in await self._reader.rows(_ENDING, (now_s + RENEW_S, EXPECTED_MAX)):
+            again = CutKey(
+                holder_kind=HolderKind.LEASE,
+                holder_id=lease_id,
+                door_id=door_id,
+                reason=KeyReason.RENEWED,
+            )
+            await self._ask(again, f"lease:{lease_id}:{door_id}:{now_s}")
 
     async def _make_good(self, now_s: int) -> None:
         for stay_id, door_id in await self._reader.rows(_UNSURE, (EXPECTED_MAX,)):

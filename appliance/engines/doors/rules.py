@@ -34,10 +34,11 @@ from appliance.engines.doors.scene import (
     DeliveryScene,
     Door,
     DoorScene,
+    Holder,
     NamedKey,
 )
-from appliance.engines.doors.slots import free_slot
-from appliance.engines.doors.windows import Asked, KeyWindow, window
+from appliance.engines.doors.slots import NO_PIN, free_slot
+from appliance.engines.doors.windows import Asked, KeyWindow, in_hours, is_week, window
 from appliance.kernel.engine import Context, Decision, Yes
 from appliance.kernel.messages import Event, Role, Who
 
@@ -62,6 +63,8 @@ def cut_key(scene: DoorScene, command: CutKey, context: Context) -> Decision:
     if window_of_key is None:
         return Refusal.BAD_WINDOW
     own = scene.state.keys_of(command.holder_kind, command.holder_id)
+    if command.reason is KeyReason.RENEWED and _reaches(own, window_of_key.until_s):
+        return []
     made = _keys(scene.state, command, door, own, window_of_key, context)
     if isinstance(made, Refusal):
         return made
@@ -97,7 +100,10 @@ def _keys(
         return Refusal.TOO_MANY_JOINERS
     now_s = context.now.wall_s
     fresh = lost or joins or last is None
+    hours = _hours(command, door)
     slot = free_slot(state, now_s) if fresh or last is None else last.slot
+    if hours is not None or (slot is None and door.shared):
+        slot = NO_PIN  # a keypad keeps no hours; and a common door has more guests than places
     if slot is None:
         return Refusal.NO_SLOT
     generation = _generation(state, command, door, None if lost else last, now_s)
@@ -118,14 +124,27 @@ def _keys(
             clock_unsure=new.unsure,
             pin_ref=pin_ref,
             joiner=number,
+            bound_to=command.bound_to,
+            sponsor=command.sponsor,
+            hours=hours,
         )
 
     first = key(number, slot, "" if fresh or last is None else last.pin_ref)
-    if command.reason not in {KeyReason.LOST, KeyReason.EXTENDED}:
+    if command.reason not in {KeyReason.LOST, KeyReason.EXTENDED, KeyReason.RENEWED}:
         return [first]
     # Whose key was lost is known, and it is not theirs: joiners keep their PINs.
     joiners = [key(number, each.slot, each.pin_ref) for number, each in people.items() if number]
     return [first, *joiners]
+
+
+def _reaches(own: tuple[Key, ...], until_s: int) -> bool:
+    return bool(own) and max(key.valid_until_s for key in own) == until_s
+
+
+def _hours(command: CutKey, door: Door) -> tuple[int, int, int] | None:
+    if command.hours is not None:
+        return command.hours
+    return door.hours if command.holder_kind in DWELLERS else None
 
 
 def _people(own: tuple[Key, ...]) -> dict[int, Key]:
@@ -136,6 +155,9 @@ def _people(own: tuple[Key, ...]) -> dict[int, Key]:
 def revoke_keys(scene: DoorScene, command: RevokeKeys, context: Context) -> Decision:
     """The end of a holder's keys; where every door is meant, a fact that the engine acts on."""
     del context
+    kind = command.holder_kind
+    if kind is HolderKind.LEASE and (scene.holder is None or scene.holder.state != "evicted"):
+        return Refusal.NEEDS_EVICTION
     if command.door_id is None:
         event = RevocationAsked(
             holder_kind=command.holder_kind, holder_id=command.holder_id, reason=command.reason
@@ -156,6 +178,8 @@ def revoke_key(scene: DoorScene, command: RevokeKey, context: Context) -> Decisi
     key = next((key for key in scene.state.keys if key.key_id == command.key_id), None)
     if key is None:
         return Refusal.NO_KEY
+    if key.holder_kind is HolderKind.LEASE and not key.joiner:
+        return Refusal.NEEDS_EVICTION
     return Yes(events=[revoked(key, scene.door, command.reason)], result={"revoked": [key.key_id]})
 
 
@@ -173,6 +197,8 @@ def open_door(scene: DoorScene, command: OpenDoor, context: Context) -> Decision
     key = _key_to_press(scene.state, command, now_s)
     if isinstance(key, Refusal):
         return key
+    if key.hours is not None and not in_hours(key.hours, now_s, scene.time_zone):
+        return Refusal.OUT_OF_HOURS
     opening_id = context.new_id("open")
     event = OpenAsked(
         opening_id=opening_id,
@@ -292,21 +318,30 @@ def fold_lock(state: LockLog | None, events: Iterable[Event]) -> LockLog:
 
 
 def _unfit(scene: DoorScene, command: CutKey) -> Refusal | None:
-    holder, door = scene.holder, scene.door
-    if holder is None:
+    if scene.holder is None:
         return Refusal.UNKNOWN_HOLDER
-    match command.holder_kind:
-        case HolderKind.STAY:
-            if holder.state != "in_house":
-                return Refusal.HOLDER_NOT_IN_HOUSE
-            if door is not None and not door.shared and door.room_id != holder.room_id:
-                return Refusal.HOLDER_NOT_IN_ROOM
-        case HolderKind.STAFF:
-            if holder.state != "active":
-                return Refusal.UNKNOWN_HOLDER
-        case HolderKind.LEASE | HolderKind.VENDOR:
-            pass
+    if (refusal := _unwelcome(scene, scene.holder, command)) is not None:
+        return refusal
+    if command.bound_to and not scene.bond_open:
+        return Refusal.NOT_OPEN
+    if command.hours is not None and not is_week(command.hours):
+        return Refusal.BAD_HOURS
     return None
+
+
+def _unwelcome(scene: DoorScene, holder: Holder, command: CutKey) -> Refusal | None:
+    door = scene.door
+    match command.holder_kind:
+        case HolderKind.STAY if holder.state != "in_house":
+            return Refusal.HOLDER_NOT_IN_HOUSE
+        case HolderKind.STAY:
+            elsewhere = door is not None and not door.shared and door.room_id != holder.room_id
+            return Refusal.HOLDER_NOT_IN_ROOM if elsewhere else None
+        case HolderKind.STAFF | HolderKind.LEASE:
+            return Refusal.UNKNOWN_HOLDER if holder.state != "active" else None
+        case HolderKind.VENDOR:
+            known = scene.sponsor is not None and scene.sponsor.state == "active"
+            return None if known else Refusal.NO_SPONSOR
 
 
 def _window(scene: DoorScene, command: CutKey, context: Context) -> KeyWindow | None:
@@ -340,7 +375,7 @@ def _pressed_generation(state: DoorState, key: Key, door: Door, now_s: int) -> i
 def _replaced(own: tuple[Key, ...], command: CutKey, new: KeyWindow) -> list[tuple[Key, str]]:
     if command.reason is KeyReason.LOST:
         return [(key, "lost") for key in own]
-    if command.reason is KeyReason.EXTENDED:
+    if command.reason in {KeyReason.EXTENDED, KeyReason.RENEWED} and not new.unsure:
         # An earlier departure: what reaches beyond it ends; what ends sooner does no harm.
         return [(key, "shortened") for key in own if key.valid_until_s > new.until_s]
     return []

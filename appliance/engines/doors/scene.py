@@ -30,7 +30,10 @@ from appliance.engines.doors.windows import arrival_start_s, departure_end_s
 from appliance.kernel.engine import Context, Facts
 
 GRACE_MIN = 120
-_DOOR = "SELECT door_id, number, device_id, room_id, fitting FROM doors_door WHERE"
+_DOOR = (
+    "SELECT d.door_id, d.number, d.device_id, d.room_id, d.fitting, c.hours FROM doors_door d"
+    " LEFT JOIN doors_common c ON c.door_id = d.door_id WHERE"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,7 @@ class Door:
     device_id: str
     room_id: str | None
     fitting: int = 0  # the position of the fact that gave it this lock; 0: its first one
+    hours: tuple[int, int, int] | None = None  # of a common door, for those who live here
 
     @property
     def shared(self) -> bool:
@@ -66,6 +70,9 @@ class DoorScene:
     door: Door | None
     state: DoorState
     holder: Holder | None = None
+    sponsor: Holder | None = None
+    bond_open: bool = False  # the shift or ticket that is named is under way
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +128,9 @@ def load_cut(facts: Facts, command: CutKey, _: Context) -> DoorScene:
         door=door_of(facts, command.door_id),
         state=facts.fold(f"doors/{command.door_id}"),
         holder=holder_of(facts, command.holder_kind, command.holder_id),
+        sponsor=holder_of(facts, HolderKind.STAFF, command.sponsor),
+        bond_open=facts.row("SELECT 1 FROM doors_bond WHERE bond = ?", (command.bound_to,))
+        is not None,
     )
 
 
@@ -148,13 +158,22 @@ def load_door(
 ) -> DoorScene:
     """The door and its state."""
     door_id = command.door_id or ""
-    return DoorScene(door=door_of(facts, door_id), state=facts.fold(f"doors/{door_id}"))
+    house = facts.row("SELECT time_zone FROM doors_house")
+    return DoorScene(
+        door=door_of(facts, door_id),
+        state=facts.fold(f"doors/{door_id}"),
+        holder=holder_of(facts, command.holder_kind, command.holder_id)
+        if isinstance(command, RevokeKeys)
+        else None,
+        time_zone="UTC" if house is None else house[0],
+    )
 
 
 def load_revoke(facts: Facts, command: RevokeKeys, context: Context) -> DoorScene:
     """The door; where every door is meant there is nothing to look at yet."""
     if command.door_id is None:
-        return DoorScene(door=None, state=DoorState())
+        holder = holder_of(facts, command.holder_kind, command.holder_id)
+        return DoorScene(door=None, state=DoorState(), holder=holder)
     return load_door(facts, command, context)
 
 
@@ -178,7 +197,7 @@ def load_key(facts: Facts, command: NoteDelivery | NotePinShown, _: Context) -> 
 
 def load_access(facts: Facts, command: LogAccess, _: Context) -> AccessScene:
     """The door of a lock and the key that an event names by order, cti or slot."""
-    door = _door(facts, "device_id = ?", command.device_id)
+    door = _door(facts, "d.device_id = ?", command.device_id)
     series = facts.row("SELECT series FROM doors_series WHERE device_id = ?", (command.device_id,))
     return AccessScene(
         door=door,
@@ -190,7 +209,7 @@ def load_access(facts: Facts, command: LogAccess, _: Context) -> AccessScene:
 
 def door_of(facts: Facts, door_id: str) -> Door | None:
     """A door by its id."""
-    return _door(facts, "door_id = ?", door_id)
+    return _door(facts, "d.door_id = ?", door_id)
 
 
 def doors_of_room(facts: Facts, room_id: str) -> list[str]:
@@ -213,13 +232,13 @@ def holder_of(facts: Facts, kind: HolderKind, holder_id: str) -> Holder | None:
     """What the engine's own copy says of a holder. Leases and vendors are taken at their word."""
     if not holder_id:
         return None
-    if kind in {HolderKind.LEASE, HolderKind.VENDOR}:
-        return Holder(state="active", room_id=None, departure_end_s=None)
     row = facts.row(
         "SELECT state, room_id, departure, arrival FROM doors_holder"
         " WHERE kind = ? AND holder_id = ?",
         (kind.value, holder_id),
     )
+    if row is None and kind in {HolderKind.LEASE, HolderKind.VENDOR}:
+        return Holder(state="active", room_id=None, departure_end_s=None)
     if row is None:
         return None
     end = None if row[2] is None else stay_end_s(facts, date.fromisoformat(row[2]))
@@ -231,6 +250,26 @@ def stay_start_s(facts: Facts, arrival: date) -> int | None:
     """When prepared keys of a stay begin; None before the property is set up."""
     house = facts.row("SELECT time_zone, check_in_from FROM doors_house")
     return None if house is None else arrival_start_s(arrival, house[1], house[0])
+
+
+def commons(facts: Facts, kind: HolderKind) -> list[str]:
+    """The common doors that a holder has keys for by being here."""
+    rows = facts.rows(
+        "SELECT c.door_id FROM doors_common c JOIN doors_door d ON d.door_id = c.door_id"
+        " WHERE instr(c.shared_with, ?) ORDER BY c.door_id",
+        (f" {kind.value} ",),
+    )
+    return [row[0] for row in rows]
+
+
+def keys_where(facts: Facts, where: str, value: str) -> list[tuple[str, str]]:
+    """(door id, key id) of keys nobody revoked that are bound to this."""
+    rows = facts.rows(
+        f"SELECT door_id, key_id FROM doors_key WHERE {where} = ?"  # noqa: S608 - ours
+        " AND revoked_at_ms IS NULL ORDER BY rowid",
+        (value,),
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def keys_ahead(facts: Facts, stay_id: str) -> list[tuple[str, str | None]]:
@@ -287,7 +326,22 @@ def _door(facts: Facts, where: str, value: str) -> Door | None:
     row = facts.row(f"{_DOOR} {where}", (value,))
     if row is None:
         return None
-    return Door(door_id=row[0], number=row[1], device_id=row[2], room_id=row[3], fitting=row[4])
+    return Door(
+        door_id=row[0],
+        number=row[1],
+        device_id=row[2],
+        room_id=row[3],
+        fitting=row[4],
+        hours=hours_of(row[5]),
+    )
+
+
+def hours_of(text: str | None) -> tuple[int, int, int] | None:
+    """Weekly hours as a table keeps them: three numbers with spaces between."""
+    if text is None:
+        return None
+    days, start, end = (int(part) for part in text.split())
+    return days, start, end
 
 
 def _named_by(facts: Facts, command: LogAccess, door_id: str) -> NamedKey | None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from appliance.engines.doors.messages import HolderKind
 from appliance.kernel.clock import Reading
+from appliance.kernel.cose import DAY_MINUTES, WEEK_MASK_MAX
 
 # DESIGN law 6: what is signed on an unsure clock ends soon, whatever was asked for.
 UNSURE_S_MAX = 4 * 3_600
@@ -18,6 +19,8 @@ STAFF_S = 24 * 3_600
 OVERHANG_S_MAX = 24 * 3_600
 # ble.md 2.4: an issuer's certificate ends after a year, and so does what it signs.
 LENGTH_S_MAX = 366 * 24 * 3_600
+# A week: a painter's job. Who comes for longer is asked for again.
+VENDOR_S_MAX = 7 * 24 * 3_600
 # A key just cut is used at once at a lock whose clock may be behind the box's by some seconds.
 BACKDATED_S = 60
 
@@ -50,6 +53,34 @@ def departure_end_s(departure: date, check_out_until: str, time_zone: str, grace
     return max(_readings(departure, check_out_until, time_zone)) + grace_min * 60
 
 
+def in_hours(hours: tuple[int, int, int], at_s: int, time_zone: str) -> bool:
+    """Whether weekly hours hold at a moment, by the property's own clocks.
+
+    A minute that summer time repeats counts both times; hours that end before they start run into
+    the next day and belong to the day on which they began.
+    """
+    days, start, end = hours
+    local = datetime.fromtimestamp(at_s, _zone(time_zone))
+    minute, today = local.hour * 60 + local.minute, local.weekday()
+    if start < end:
+        return bool(days >> today & 1) and start <= minute < end
+    yesterday = (today - 1) % 7
+    return (bool(days >> today & 1) and minute >= start) or (
+        bool(days >> yesterday & 1) and minute < end
+    )
+
+
+def is_week(hours: tuple[int, int, int]) -> bool:
+    """Whether these are hours of a week, as a credential carries them."""
+    days, start, end = hours
+    return (
+        1 <= days <= WEEK_MASK_MAX
+        and 0 <= start < DAY_MINUTES
+        and 1 <= end <= DAY_MINUTES
+        and start != end
+    )
+
+
 def arrival_start_s(arrival: date, check_in_from: str, time_zone: str) -> int:
     """The moment from which a stay's prepared keys open: the property's local time that day.
 
@@ -76,15 +107,18 @@ def window(asked: Asked, now: Reading) -> KeyWindow | None:
     end = asked.until_s
     if end is None:
         end = asked.departure_end_s
-    if end is None and asked.holder_kind is HolderKind.STAFF:
+    if end is None and asked.holder_kind in {HolderKind.STAFF, HolderKind.VENDOR}:
         end = start + STAFF_S
+    if asked.holder_kind is HolderKind.LEASE and asked.until_s is None and end is not None:
+        end = min(end, now.wall_s + LENGTH_S_MAX)  # a home of many years is signed year by year
     if end is None or _beyond_departure(asked, end):
         return None
     if not now.sure:
         # Which moment this is nobody knows: whoever stands here gets in for some hours.
         soon = now.wall_s + UNSURE_S_MAX
         end = soon if end <= now.wall_s else min(end, soon)
-    if end <= max(start, now.wall_s) or end - start > LENGTH_S_MAX + BACKDATED_S:
+    most = VENDOR_S_MAX if asked.holder_kind is HolderKind.VENDOR else LENGTH_S_MAX
+    if end <= max(start, now.wall_s) or end - start > most + BACKDATED_S:
         return None
     return KeyWindow(from_s=start, until_s=end, unsure=not now.sure)
 

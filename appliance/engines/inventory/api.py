@@ -6,12 +6,16 @@ from typing import Any
 
 import strawberry
 import strawberry.federation
+from graphql import GraphQLError
 
 from appliance.asked import Answer, Asked, Info, Minor, answer
 from appliance.engines.inventory import messages, projection
-from appliance.engines.inventory.messages import FitDoor
+from appliance.engines.inventory.messages import FitDoor, ShareDoor
 from appliance.engines.inventory.projection import RoomRow
 
+# Weekdays, from, to.
+WEEK_NUMBERS = 3
+SharedWith = strawberry.enum(messages.SharedWith, name="SharedWith")
 LockProtocol = strawberry.enum(messages.LockProtocol, name="LockProtocol")
 
 
@@ -138,6 +142,28 @@ class Query:
 @strawberry.type
 class Mutation:
     """Acts on what exists."""
+
+    @strawberry.mutation
+    async def share_door(
+        self,
+        info: Info,
+        id: str,
+        door_id: strawberry.ID,
+        shared_with: list[SharedWith],  # type: ignore[valid-type]
+        *,
+        zone: int | None = None,
+        hours: list[int] | None = None,
+    ) -> Answer:
+        """Say who has a key for a common door by being here; nobody: no more."""
+        if hours is not None and len(hours) != WEEK_NUMBERS:
+            raise GraphQLError("Hours are weekdays, from minute, to minute.")
+        command = ShareDoor(
+            door_id=str(door_id),
+            shared_with=tuple(shared_with),
+            zone=zone,
+            hours=None if hours is None else (hours[0], hours[1], hours[2]),
+        )
+        return await answer(info, command, id)
 
     @strawberry.mutation
     async def fit_door(  # noqa: PLR0913 - what there is to say of a lock

@@ -11,6 +11,8 @@ from appliance.kernel.messages import Admission, Command, Event, Role, asked, fa
 
 # What a door says of itself fits in a name; a bridge is called like its driver, "driver-ble0".
 BRIDGE_CHARS_MAX = 64
+# ble.md 2.8: groups of doors are numbered above every door.
+ZONE_MIN = 0x8000
 SET_UP = frozenset({Role.INSTALLER, Role.ADMIN, Role.MANAGER, Role.SERVICE})
 
 
@@ -27,6 +29,14 @@ class LockProtocol(StrEnum):
     TASMOTA = "tasmota"
     ZWAVE = "zwave"
     HOME_ASSISTANT = "home_assistant"
+
+
+class SharedWith(StrEnum):
+    """Who is given a key for a common door without being asked."""
+
+    STAY = "stay"
+    LEASE = "lease"
+    STAFF = "staff"
 
 
 class Refusal(StrEnum):
@@ -46,6 +56,9 @@ class Refusal(StrEnum):
     NOT_A_LOCK = "not_a_lock"
     DEVICE_TAKEN = "device_taken"  # one lock, one door
     UNKNOWN_DOOR = "unknown_door"
+    NOT_COMMON = "not_common"  # the door of a room
+    BAD_ZONE = "bad_zone"
+    BAD_HOURS = "bad_hours"
     BAD_POINT = "bad_point"  # not 65 bytes of a point on P-256, in hex
     NO_POINT = "no_point"  # an NPK lock knows its driver by a point
     BAD_BRIDGE = "bad_bridge"  # a name beyond 64 characters, or none where a radio stands between
@@ -157,6 +170,23 @@ class FitDoor(Command):
     new_lock: bool = False
 
 
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareDoor(Command):
+    """A common door (entrance, lift, pool): who has a key for it by being here; nobody: no more.
+
+    `zone` is the group that its lock answers to, with others. `hours` bind guests and residents:
+    (weekdays, from minute, to minute) of the property's day, bit 0 is Monday.
+    """
+
+    name: ClassVar[str] = "inventory.share_door"
+    roles: ClassVar[frozenset[Role]] = SET_UP
+    door_id: str
+    shared_with: tuple[SharedWith, ...]
+    zone: int | None = None
+    hours: tuple[int, int, int] | None = None
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropertySetUp(Event):
@@ -249,3 +279,15 @@ class DoorFitted(Event):
     presser_point: str | None
     lock_point: str | None
     new_lock: bool = False
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorShared(Event):
+    """A common door and who has a key for it by being here."""
+
+    kind: ClassVar[str] = "inventory.door_shared.v1"
+    door_id: str
+    shared_with: tuple[SharedWith, ...]
+    zone: int | None
+    hours: tuple[int, int, int] | None

@@ -14,6 +14,7 @@ from appliance.engines.inventory.messages import (
     AddRoomType,
     FitDoor,
     SetUpProperty,
+    ShareDoor,
 )
 from appliance.engines.inventory.projection import PROJECTION
 from appliance.kernel.engine import Context, Decision, Engine, Facts, Handling
@@ -40,6 +41,7 @@ ENGINE = Engine(
         _handling(AddDevice, rules.add_device),
         _handling(AddDoor, rules.add_door),
         _handling(FitDoor, rules.fit_door),
+        _handling(ShareDoor, rules.share_door),
     ],
     folds={"inventory": rules.fold},
     projection=PROJECTION,

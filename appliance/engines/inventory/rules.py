@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from appliance.bus.words import DeviceKind
 from appliance.engines.inventory.messages import (
     BRIDGE_CHARS_MAX,
+    ZONE_MIN,
     AddBuilding,
     AddDevice,
     AddDoor,
@@ -21,6 +22,7 @@ from appliance.engines.inventory.messages import (
     DeviceAdded,
     DoorAdded,
     DoorFitted,
+    DoorShared,
     FitDoor,
     LockProtocol,
     PropertySetUp,
@@ -28,8 +30,9 @@ from appliance.engines.inventory.messages import (
     RoomAdded,
     RoomTypeAdded,
     SetUpProperty,
+    ShareDoor,
 )
-from appliance.kernel.cose import POINT_BYTES, point_key
+from appliance.kernel.cose import DAY_MINUTES, POINT_BYTES, WEEK_MASK_MAX, point_key
 from appliance.kernel.engine import Context, Decision, No, Yes
 from appliance.kernel.messages import Event
 from appliance.kernel.money import exponent
@@ -57,6 +60,8 @@ class Inventory:
     devices: MappingProxyType[str, DeviceKind] = field(default_factory=_none)
     doors: MappingProxyType[str, int] = field(default_factory=_none)  # id -> number
     door_devices: MappingProxyType[str, str] = field(default_factory=_none)  # door id -> its lock
+    common: frozenset[str] = frozenset()  # doors of no room
+    shares: MappingProxyType[str, DoorShared] = field(default_factory=_none)  # by door id
     fittings: MappingProxyType[str, DoorFitted] = field(default_factory=_none)  # by door id
 
 
@@ -85,7 +90,10 @@ def _after(now: Inventory, event: Event) -> Inventory:  # noqa: PLR0911 - one fo
                 now,
                 doors=_with(now.doors, event.door_id, event.number),
                 door_devices=_with(now.door_devices, event.door_id, event.device_id),
+                common=now.common | ({event.door_id} if event.room_id is None else set()),
             )
+        case DoorShared():
+            return replace(now, shares=_with(now.shares, event.door_id, event))
         case DoorFitted():
             return replace(
                 now,
@@ -250,6 +258,35 @@ def fit_door(state: Inventory, command: FitDoor, _context: Context) -> Decision:
     )
     same = state.fittings.get(command.door_id) == event and not command.new_lock
     return Yes(events=[] if same else [event], result={"door_id": command.door_id})
+
+
+def share_door(state: Inventory, command: ShareDoor, _context: Context) -> Decision:
+    """Who has a key for a common door. The same said again is no news."""
+    if command.door_id not in state.doors:
+        return No(refusal=Refusal.UNKNOWN_DOOR, detail={"door_id": command.door_id})
+    if command.door_id not in state.common:
+        return Refusal.NOT_COMMON
+    if command.zone is not None and not ZONE_MIN <= command.zone <= DOOR_NUMBER_MAX:
+        return Refusal.BAD_ZONE
+    if command.hours is not None and not _is_week(*command.hours):
+        return Refusal.BAD_HOURS
+    event = DoorShared(
+        door_id=command.door_id,
+        shared_with=tuple(sorted(set(command.shared_with))),
+        zone=command.zone,
+        hours=command.hours,
+    )
+    same = state.shares.get(command.door_id) == event
+    return Yes(events=[] if same else [event], result={"door_id": command.door_id})
+
+
+def _is_week(days: int, start: int, end: int) -> bool:
+    return (
+        1 <= days <= WEEK_MASK_MAX
+        and 0 <= start < DAY_MINUTES
+        and 1 <= end <= DAY_MINUTES
+        and start != end
+    )
 
 
 def _device_refusal(state: Inventory, door_id: str, device_id: str) -> Decision | None:

@@ -217,7 +217,18 @@ def test_a_window_that_ends_before_it_begins_or_far_too_late_is_refused(desk: De
 
 
 def test_a_keypad_with_no_slot_left_is_said_and_costs_nobody_theirs(desk: Desk) -> None:
-    until: dict[str, Any] = {"kind": HolderKind.VENDOR, "valid_until_s": NOW_S + 3_600}
+    added = Sealed(subject="maid", box=b"sealed")
+    happen(
+        desk,
+        StaffAdded(
+            person_id="maid", display_name=added, staff_roles=(Role.HOUSEKEEPING,), pin_hash=added
+        ),
+    )
+    until: dict[str, Any] = {
+        "kind": HolderKind.VENDOR,
+        "valid_until_s": NOW_S + 3_600,
+        "sponsor": "maid",
+    }
     for number in range(SLOT_MAX):
         desk.done(cut(f"firm-{number}", **until))
     slots = [key.slot for key in facts(desk, KeyCut)]

@@ -21,6 +21,8 @@ from appliance.engines.inventory.messages import (
     LockProtocol,
     Refusal,
     SetUpProperty,
+    ShareDoor,
+    SharedWith,
 )
 from appliance.engines.inventory.room import ENGINE
 from appliance.kernel.cose import point_of
@@ -136,3 +138,41 @@ def test_points_are_kept_in_one_spelling(desk: Desk) -> None:
 
 def test_a_clerk_fits_no_doors(desk: Desk) -> None:
     assert desk.refused(fit(), CLERK) == "wrong_role"
+
+
+def share(door_id: str = "pool", **more: Any) -> ShareDoor:
+    fields = {"shared_with": (SharedWith.STAY,), **more}
+    return ShareDoor(door_id=door_id, **fields)
+
+
+def add_pool(desk: Desk) -> None:
+    desk.done(AddDevice(device_id="lock-pool", kind=DeviceKind.LOCK), MANAGER)
+    pool = AddDoor(door_id="pool", number=9, title="Pool", device_id="lock-pool", room_id=None)
+    desk.done(pool, MANAGER)
+
+
+def test_a_common_door_says_whose_it_is_once(desk: Desk) -> None:
+    add_pool(desk)
+    both = (SharedWith.STAY, SharedWith.LEASE)
+    desk.done(share(shared_with=both, zone=0x8001, hours=(127, 480, 1_320)), MANAGER)
+    before = len(desk.facts)
+    desk.done(share(shared_with=both[::-1], zone=0x8001, hours=(127, 480, 1_320)), MANAGER)
+    assert len(desk.facts) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        (share("nowhere"), Refusal.UNKNOWN_DOOR),
+        (share("d101"), Refusal.NOT_COMMON),
+        (share(zone=204), Refusal.BAD_ZONE),
+        (share(zone=2**32), Refusal.BAD_ZONE),
+        (share(hours=(0, 1, 2)), Refusal.BAD_HOURS),
+        (share(hours=(127, 480, 1_441)), Refusal.BAD_HOURS),
+    ],
+)
+def test_a_common_door_that_cannot_be_is_refused(
+    desk: Desk, command: ShareDoor, refusal: str
+) -> None:
+    add_pool(desk)
+    assert desk.refused(command, MANAGER) == refusal
