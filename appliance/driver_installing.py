@@ -24,9 +24,10 @@ from appliance.bus.driver_sheet import (
     presser_key,
     sheet_name,
 )
-from appliance.engines.inventory.messages import AddDoor, FitDoor, LockProtocol
+from appliance.engines.inventory.messages import AddDoor, FitDoor
 from appliance.kernel.cose import point_of
 from appliance.kernel.durable import write_whole
+from appliance.placing import LOCK_PROTOCOLS
 
 if TYPE_CHECKING:
     from appliance.bus.words import DeviceKind
@@ -76,7 +77,7 @@ def fittings(
         yield FitDoor(
             door_id=command.door_id,
             device_id=command.device_id,
-            protocol=LockProtocol(place.entry.protocol),
+            protocol=LOCK_PROTOCOLS[place.entry.protocol],
             bridge=bridge_of(place.radio),
             presser_point=point_of(presser_key(key).public_key()).hex(),
             lock_point=point if isinstance(point, str) else None,

@@ -19,6 +19,18 @@ KINDS: Final = ("ble", "http", "mqtt", "zigbee")
 # With "driver-" before it a name on the bus and of files.
 # What a lock behind such a radio speaks where nothing else is said.
 _SPOKEN: Final = {"ble": "npk", "zigbee": "zigbee"}
+# A radio's own word for how a lock is spoken to (docs/adapters.md), and inventory's.
+LOCK_PROTOCOLS: Final = {
+    "npk": LockProtocol.NPK,
+    "zigbee": LockProtocol.ZIGBEE,
+    "nuki": LockProtocol.NUKI,
+    "shelly": LockProtocol.SHELLY,
+    "zigbee2mqtt": LockProtocol.Z2M,
+    "esphome": LockProtocol.ESPHOME,
+    "tasmota": LockProtocol.TASMOTA,
+    "zwavejs": LockProtocol.ZWAVE,
+    "homeassistant": LockProtocol.HOME_ASSISTANT,
+}
 _RADIO: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -108,10 +120,10 @@ def placed(
             raise BadPlacingError(f"{device} stands behind radio {place.radio!r}, which is none")
         if kinds.get(device) is DeviceKind.LOCK:
             protocol = place.entry.protocol or _SPOKEN.get(by_name[place.radio].kind, "")
-            if protocol not in set(LockProtocol) - {LockProtocol.BUS}:
-                known_words = ", ".join(sorted(set(LockProtocol) - {LockProtocol.BUS}))
+            if protocol not in LOCK_PROTOCOLS:
                 raise BadPlacingError(
-                    f"{device} speaks {protocol!r}; give it a protocol: {known_words}"
+                    f"{device} speaks {protocol!r}; give it a protocol:"
+                    f" {', '.join(sorted(LOCK_PROTOCOLS))}"
                 )
             entry = replace(place.entry, protocol=protocol)
             found[device] = Placed(radio=place.radio, entry=entry)
