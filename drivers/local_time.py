@@ -56,12 +56,12 @@ UTC: Final = LocalTime(((0, 0),))
 
 
 def changes_ahead(zone: dt.tzinfo, wall_s: int) -> LocalTime:
-    """What a box with time zones hands to a lock without: the offset since midnight, the next changes.
+    """What a box with time zones hands to a lock without: today's offset and its next changes.
 
-    Counted from the day's beginning (UTC), so that a day's visits all bring the same table.
+    The same table at every visit, until a change is past: a lock writes down only what is new.
     """
     day_s = wall_s - wall_s % _DAY_S
-    changes = [(day_s, _offset_minutes(zone, day_s))]
+    changes = [(0, _offset_minutes(zone, day_s))]
     for start_s in range(day_s, day_s + AHEAD_DAYS * _DAY_S, _DAY_S):
         if len(changes) == CHANGES_MAX:
             break

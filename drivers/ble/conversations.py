@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import os
 from contextlib import asynccontextmanager
@@ -58,6 +59,7 @@ class Ground:
     presser: ec.EllipticCurvePrivateKey = field(repr=False)
     errands: Errands
     courier: Courier
+    zone: dt.tzinfo = dt.UTC  # the house's, for keys with weekly hours
 
 
 class NotHeardError(Exception):

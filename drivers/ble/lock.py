@@ -23,6 +23,7 @@ from drivers.ble.lock_log import LockLog
 from drivers.ble.press import NOT_HEARD, Presser, told_of
 from drivers.ble.talk import TALK_ERRORS, Talk
 from drivers.ble.tunnel import LockTunnel
+from drivers.local_time import changes_ahead
 from drivers.npk.codes import LogKind, Op, Status, command_id
 from drivers.port import Alarm, Evidence, Told
 
@@ -165,6 +166,7 @@ class NpkLock:
             async with self._conversations.visit(self._clock.monotonic() + ERRAND_S) as visit:
                 talk, greeting = visit
                 await self._set_clock(talk, greeting, None)
+                await self._tell_local_time(talk)
                 await self._bring_denylist(talk, greeting)
                 await self._collected(talk)
                 await self._settle(talk)
@@ -273,6 +275,13 @@ class NpkLock:
         if status == Status.DONE and self.house is not None:
             await self.house.alarm(Alarm.CLOCK_UNKNOWN, device=self.name, on=False)
         return status
+
+    async def _tell_local_time(self, talk: Talk) -> None:
+        """The house's next changes of offset; a lock that has them writes nothing."""
+        now = self._clock.read()
+        if now.sure:
+            table = changes_ahead(self._ground.zone, now.wall_s)
+            await talk.ask(Op.LOCAL_TIME, [list(change) for change in table.changes])
 
     async def _bring_denylist(self, talk: Talk, greeting: Greeting) -> None:
         newer = self._ground.courier.newer_than(greeting.denylist_seq)

@@ -40,6 +40,7 @@ class Things:
         self._ears = ears
         self._links = links
         issuers = cose.issuers(setting.issuer_points)
+        self._zone = _zone(str(setting.options.get("time_zone", "UTC")))
         self._ground = Ground(
             ears=ears,
             links=links,
@@ -52,8 +53,8 @@ class Things:
                 point=cose.point_of(setting.presser.public_key()),
             ),
             courier=Courier(issuers),
+            zone=self._zone,
         )
-        self._zone = _zone(str(setting.options.get("time_zone", "UTC")))
         self._salt = salt_of(setting.property_id, str(setting.options.get("salt", "")))
         self.locks: dict[str, NpkLock] = {}
         self.sensors: dict[str, BthomeDevice] = {}

@@ -484,3 +484,20 @@ async def test_a_silent_lock_is_away_and_back_when_it_speaks(tmp_path: Path) -> 
         await doors.settle(5)
         assert doors.house.presences[-1] == (name_of(0), True)
         assert not doors.house.alarms[Alarm.DEVICE_SILENT, name_of(0)]
+
+
+@on_the_air
+async def test_a_lock_learns_the_houses_hours_at_an_errand_and_writes_them_down_once(
+    tmp_path: Path,
+) -> None:
+    async with corridor(tmp_path, advertise_ms=1_000.0) as doors:
+        doors.give_errand_key()
+        await doors.press()
+        await doors.settle(300)
+        core = doors.locks[0].lock.core
+        assert core.local_time() is not None
+        after = core.log.seq
+        await doors.press()
+        await doors.settle(300)
+        kinds = [entry.kind for entry in core.log._entries if entry.seq > after]
+        assert LogKind.LOCAL_TIME not in kinds

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from appliance.bus.words import LockRefusal
-from appliance.kernel.cose import point_of
+from appliance.kernel.cbor import write
+from appliance.kernel.cose import point_of, sign1
+from drivers.npk.channel import digest
 from drivers.npk.codes import Command, Message, Op, Status
-from drivers.npk.phone import NotThisLockError
+from drivers.npk.phone import PHONE_LABEL, NotThisLockError
 from support.npk_bench import (
     OTHER_PHONE,
+    PHONE,
     DeclinedError,
     HungUpError,
     NpkBench,
@@ -68,6 +73,31 @@ def test_the_right_lock_of_another_door_is_not_told_either() -> None:
     bench = NpkBench()
     with pytest.raises(NotThisLockError, match="another door"):
         bench.phone(lock_id=205).greet()
+
+
+@pytest.mark.parametrize(
+    "asked", [[1, b"press--1", 205], [1, b"short", 204], [1, 204], [b"press--1", 1, 204]]
+)
+def test_a_proof_for_another_door_or_of_another_shape_opens_nothing(asked: list[Any]) -> None:
+    bench = NpkBench()
+    phone = bench.phone()
+    phone.greet()
+    session, credential = phone.session, bench.key()
+    assert session._channel is not None
+    aad = PHONE_LABEL + digest(session._hashed, credential)
+    proof = sign1(write(asked), PHONE, aad=aad)
+    sealed = session._channel.seal(Message.M3, write([credential, proof]))
+    verdict = session.on_m4(phone.ask(Message.M3, sealed, Message.M4))
+    assert verdict.refusal is LockRefusal.BAD_SIGNATURE
+    assert bench.opened == 0
+
+
+def test_a_command_that_a_lock_does_not_know_is_not_supported() -> None:
+    bench = NpkBench()
+    phone = bench.phone()
+    phone.greet()
+    assert phone.command(2).refusal is LockRefusal.NOT_SUPPORTED  # type: ignore[arg-type]
+    assert bench.opened == 0
 
 
 def test_what_was_recorded_opens_nothing_a_second_time() -> None:

@@ -87,12 +87,14 @@ def test_too_many_handshakes_are_declined_with_the_pause_until_the_next() -> Non
 
 def test_strangers_who_knock_for_hours_leave_the_guest_a_turn_every_eight_seconds() -> None:
     bench = NpkBench()
+    declined = 0
     for _ in range(200):
         bench.clock.passed_ms += 4_000
         try:
             bench.press(key=OTHER_PHONE)
         except DeclinedError:
-            continue
+            declined += 1
+    assert declined > 80
     bench.clock.passed_ms += 8_000
     assert bench.press().done
 
@@ -113,7 +115,7 @@ def test_a_bucket_never_gives_more_than_it_holds() -> None:
     assert bucket.take(3_600_000) > 0
     for _ in range(50):
         bucket.wrong()
-    assert 0 < bucket.take(3_600_001) <= 8_000
+    assert bucket.take(3_600_001) == 7_999
     bucket.right()
     assert bucket.take(3_602_000) == 0
 
