@@ -223,6 +223,9 @@ class MqttThing:
         self.heard_s = self._clock.monotonic()
         before = self._fresh
         await self._judge(heard, before, house)
+        if heard.acted is None and any(event.kind in _BOLT_EVENTS for event in heard.events):
+            # A hand or a code has moved it since: how it stands proves nothing of an order now.
+            self._newest = None
         bolt = next((_BOLT_EVENTS[e.kind] for e in heard.events if e.kind in _BOLT_EVENTS), None)
         self._fresh = before.updated(heard.facts).updated(Facts(bolt=bolt))
         if heard.facts.said():

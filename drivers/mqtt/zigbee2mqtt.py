@@ -161,7 +161,10 @@ class Zigbee2Mqtt:
             contact_open=contact,
             occupied=yes_no(said.get("occupancy"), yes=True, no=False),
             light_lux=whole(said.get("illuminance"), 0, 200_000),
-            wet=yes_no(said.get("water_leak"), yes=True, no=False),
+            # A definition made from the clusters alone calls it by its IAS zone bit.
+            wet=yes_no(said.get("water_leak", said.get("alarm_1")), yes=True, no=False)
+            if self._kind is DeviceKind.LEAK
+            else None,
             set_point_c10=celsius_c10(
                 said.get("occupied_heating_setpoint", said.get("current_heating_setpoint")),
             ),

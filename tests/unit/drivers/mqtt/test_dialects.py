@@ -173,6 +173,7 @@ NOTIFIED = {
             {"water_leak": True, "battery_low": False, "linkquality": 90},
             Facts(wet=True, battery_pct=100),
         ),
+        (Z2M_LEAK, "zigbee2mqtt/sink", {"alarm_1": True, "tamper": False}, Facts(wet=True)),
         (
             Z2M_PLUG,
             "zigbee2mqtt/plug",

@@ -200,6 +200,16 @@ async def test_the_end_of_an_order_is_found_by_reading_where_the_bolt_was_known(
         assert len(at.asked()) == 1
 
 
+async def test_a_bolt_that_somebody_opened_by_a_code_proves_nothing_of_a_lost_order() -> None:
+    """Found by the campaign: a lost order became DONE when its bolt was read after a keypad's."""
+    async with open_foreign_house(LOCK) as at:
+        await at.say(TOPIC, LOCKED)
+        begun = Attempt(device="lock-9", order_id="o1", verb="unlock", begun_ms=0, expires_at_ms=0)
+        await at.told(UNLOCK)
+        await at.say(TOPIC, {**UNLOCKED, "action": "unlock", "action_source_name": "keypad"})
+        assert await at.clock.run_until(at.thing.find_out(begun), 20) is None
+
+
 async def test_a_keypad_and_its_slot_are_told_and_a_wrong_code_is_a_refusal() -> None:
     async with open_foreign_house(LOCK) as at:
         await at.say(
