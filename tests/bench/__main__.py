@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.figures import Figure, table, write_json
 
-PARTS = ("bench_ask", "bench_house", "bench_bus", "bench_water")
+PARTS = ("bench_ask", "bench_house", "bench_bus", "bench_water", "bench_ble")
 
 
 def main() -> int:
