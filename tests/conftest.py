@@ -15,3 +15,8 @@ def _no_property_of_this_machine(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / ".local" / "share"))
     monkeypatch.delenv("NIGHTPORTER_HOME", raising=False)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tests marked `hardware` are told with this what stands on the bench."""
+    parser.addoption("--bench", default=None, help="bench.toml: the hardware under test")
