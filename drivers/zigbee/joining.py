@@ -147,6 +147,7 @@ class Joining:
             try:
                 thing.entry.quietest_s = await self._agree(thing)
                 await thing.configured()
+                await thing.look(self._until())
             except NoWordError:
                 await pause(self._radio, RETRY_S * (turn + 1))
                 continue

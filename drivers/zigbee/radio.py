@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 from appliance.kernel.clock import within
 from drivers.port import Alarm, Evidence, NeedsPersonError, RadioLostError
 from drivers.zigbee.air import NoWordError, Pace, Patience, pause, reach
-from drivers.zigbee.backup import Backups, Taken, WorseBackupError, restore, same_network
+from drivers.zigbee.backup import Backups, Taken, WorseBackupError
 from drivers.zigbee.book import NetworkBook
-from drivers.zigbee.forming import Start, decide, form
+from drivers.zigbee.forming import Start
 from drivers.zigbee.installer import Installer
 from drivers.zigbee.joining import Joining
 from drivers.zigbee.kinds import thing_for
 from drivers.zigbee.quiet import quieten
 from drivers.zigbee.slots import SlotBook
 from drivers.zigbee.stack import Kind, controller
+from drivers.zigbee.starting import DATABASE, bring_up, stack_config
 from drivers.zigbee.thing import Thing
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DATABASE: Final = "zigpy.db"
 # A burst of a whole house's reports; what is beyond is dropped and said, oldest kept.
 NEWS_MAX: Final = 2_000
 # From plugging in to working: forming takes 1.3 s, a full NVRAM of a real stick about 20 s to read.
@@ -72,6 +72,7 @@ class ZigbeeRadio:
         self._news: asyncio.Queue[Callable[[House], Awaitable[None]]] = asyncio.Queue(NEWS_MAX)
         self._things: dict[str, Thing] = {}  # by name
         self._away: set[str] = set()
+        self._silent = False
         self._app: Any = None
         self._backed_up_s: float | None = None
         for entry in self.book.entries:
@@ -226,7 +227,11 @@ class ZigbeeRadio:
         port = str(self._setting.options.get("port", ""))
         if port.startswith("/") and not await asyncio.to_thread(Path(port).exists):
             raise RadioLostError(f"there is no {port}: is the stick plugged in?")
-        app = await controller(self.kind).new(self._config(port), start_radio=False)
+        config = stack_config(self.kind, port, self._setting.folder, self._setting.options)
+        if self.kind is Kind.ZNP:
+            asked_s = max(1, round(self.patience.watch_every_s))
+            config["znp_config"]["sync_request_timeout"] = asked_s
+        app = await controller(self.kind).new(config, start_radio=False)
         # The stack keeps the network's key in it, and gives it the mode of the day.
         await asyncio.to_thread((self._setting.folder / DATABASE).chmod, 0o600)
         app.now = self.clock.monotonic
@@ -253,51 +258,14 @@ class ZigbeeRadio:
         return app
 
     async def _bring_up(self, app: Any) -> Start:
-        from zigpy.exceptions import (  # noqa: PLC0415 - the stack is loaded where a stick is
-            NetworkNotFormed,
-            NetworkSettingsInconsistent,
-        )
-
-        await app.connect()
-        newest = self.backups.newest()
-        try:
-            await app.load_network_info(load_devices=False)
-            carries = True
-        except NetworkNotFormed:
-            carries = False
-        start = decide(
-            carries=carries,
-            ours=newest is not None and same_network(newest, app.backups.from_network_state()),
-            backed_up=newest is not None,
+        start = await bring_up(
+            app,
+            self.backups,
             virgin=self.book.virgin and not self.book.entries,
             adopt=bool(self._setting.options.get("adopt", False)),
+            now_ms=self.clock.read().wall_ms,
         )
-        match start:
-            case Start.FORM:
-                await form(app)
-            case Start.RESTORE:
-                await restore(app, newest, self.clock.read().wall_ms)
-            case Start.FOREIGN:
-                raise NeedsPersonError(
-                    "this stick carries a network that is not this property's: put the right one"
-                    " back, or erase this one, and its things are taken over from the backup"
-                )
-            case Start.PERSON:
-                raise NeedsPersonError(
-                    "the stick is empty and there is no backup: forming a new network would leave"
-                    f" {len(self.book.entries)} things behind; restore a backup"
-                )
-            case Start.USE:
-                pass
-        try:
-            await app.initialize(auto_form=False)
-        except NetworkSettingsInconsistent as error:
-            raise NeedsPersonError(
-                "this stick carries other settings than the last backup: restore it"
-            ) from error
         if start is Start.FORM:
-            # Before anything joins: a stick that dies now is restored, not taken for a foreign one.
-            await self.backups.take(app, [])
             self.book.keep()
         return start
 
@@ -313,28 +281,6 @@ class ZigbeeRadio:
         finally:
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
-
-    def _config(self, port: str) -> dict[str, Any]:
-        """The stack's settings, raw: checked ones break `new` (zigbee.md section 3)."""
-        device: dict[str, Any] = {"path": port}
-        if "baudrate" in self._setting.options:
-            device["baudrate"] = int(self._setting.options["baudrate"])
-        config: dict[str, Any] = {
-            "database_path": str(self._setting.folder / DATABASE),
-            "device": device,
-            "ota": {"enabled": False},  # would fetch firmware lists from the internet
-            "topology_scan_enabled": False,
-            "backup_enabled": False,  # ours are verified and kept apart
-            "watchdog_enabled": False,  # ours is six times faster
-            "validate_network_settings": True,
-        }
-        if self.kind is Kind.ZNP:
-            config["znp_config"] = {
-                "skip_bootloader": False,
-                "led_mode": None,
-                "sync_request_timeout": max(1, round(self.patience.watch_every_s)),
-            }
-        return config
 
     def _plug_all(self, app: Any) -> None:
         app.add_listener(self)
@@ -413,6 +359,12 @@ class ZigbeeRadio:
             if thing.name not in self._away:
                 self._away.add(thing.name)
                 self._say_away(thing.name)
+
+        everybody = len(self._things) > 1 and len(self._away) == len(self._things)
+        if everybody is not self._silent:
+            # One thing that is away is that thing's trouble; all of them are the stick's.
+            self._silent = everybody
+            self.say(lambda house: house.alarm(Alarm.RADIO_SILENT, on=everybody))
 
     def _say_away(self, name: str) -> None:
         self.say(lambda house: house.present(name, online=False))

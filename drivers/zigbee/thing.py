@@ -106,8 +106,15 @@ class Thing:
         return described is not None and not described.is_receiver_on_when_idle
 
     def plug(self, node: Any) -> None:
-        """The stack knows it (again): listen to it."""
+        """The stack knows it (again): listen to it, once."""
+        if node is self._node:
+            return
         self._node = node
+        cells = self.cluster(POWER)
+        if cells is not None and self._battery_pct is None:
+            # The stack remembers the last report; the next one may be half a day away.
+            left = cells.get("battery_percentage_remaining")
+            self._battery_pct = None if left in {None, 0xFF} else int(left) // 2
         for endpoint in node.non_zdo_endpoints:
             for cluster in [*endpoint.in_clusters.values(), *endpoint.out_clusters.values()]:
                 cluster.add_listener(_Ear(self, cluster))
@@ -135,6 +142,10 @@ class Thing:
     async def state(self) -> State | None:
         """How it stands as far as it has said."""
         return None
+
+    async def look(self, until_s: float) -> None:
+        """Read once what its reports will say from now on; raises NoWordError."""
+        await self._refresh(until_s)
 
     async def configured(self) -> None:
         """What a kind does beyond binding and reports; raises NoWordError."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.bus.words import DeviceKind, Outcome, Verb
+from appliance.bus.words import DeviceKind, EventKind, Outcome, Verb
 from drivers.port import Alarm
 from drivers.radios import Thing
 from drivers.zigbee.lock import ZigbeeLock
@@ -83,6 +83,14 @@ async def test_a_thing_that_comes_back_is_the_same_thing(tmp_path: Path) -> None
         it.site.air.announce(node)
         assert (await it.ask(lock.name, Verb.UNLOCK)).outcome is Outcome.DONE
         assert list(it.radio.devices) == [lock.name]
+        # It is listened to once, however often it comes.
+        await it.house.until(lambda h: h.happenings)
+        node.lock.thumb(1)
+        await it.house.until(lambda h: h.happenings[-1][1].kind is EventKind.LOCKED)
+        assert [what.kind for _, what in it.house.happenings] == [
+            EventKind.UNLOCKED,
+            EventKind.LOCKED,
+        ]
 
 
 async def test_a_thing_that_was_struck_out_is_gone_with_its_pins(tmp_path: Path) -> None:

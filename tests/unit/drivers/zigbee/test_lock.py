@@ -376,6 +376,25 @@ async def test_a_pin_typed_a_knob_turned_and_a_wrong_code_are_told_apart(tmp_pat
         assert (wrong.kind, wrong.refusal) == (EventKind.REFUSED, LockRefusal.WRONG_PIN)
 
 
+async def test_the_cells_are_known_from_the_first_minute_and_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with rig(tmp_path) as it:
+        node = Lock("lock-1", LOCK_IEEE)
+        node.cluster(0x0001).attrs[0x0021].value = 34  # half percents
+        lock = await it.join(node)
+        assert (await lock.state()).battery_pct == 17
+        _, what = await it.house.until(lambda h: h.happenings and h.happenings[0])
+        assert what.kind is EventKind.BATTERY_LOW
+        await it.stop()
+        it.fresh_radio()
+        await it.start()
+        await it.plugged(lock.name)
+        state = await it.radio.thing(lock.name).state()
+        assert isinstance(state, LockState)
+        assert state.battery_pct == 17
+
+
 async def test_a_word_a_lock_does_not_know_is_refused(tmp_path: Path) -> None:
     async with rig_with_lock(tmp_path) as (it, _node, lock):
         told = await it.ask(lock.name, Verb.SWITCH_ON)

@@ -124,7 +124,7 @@ async def test_known_things_without_a_backup_are_never_orphaned_by_forming_anew(
         await it.site.plug(it.site.other_stick())
         it.fresh_radio()
         error = await it.needs_person()
-        assert "1 things" in str(error)
+        assert "there is no backup" in str(error)
 
 
 async def test_a_restarted_driver_knows_its_things_and_forms_nothing(tmp_path: Path) -> None:
@@ -225,3 +225,22 @@ async def test_a_thing_that_is_silent_for_longer_than_it_agreed_is_away(tmp_path
         assert (await it.ask(lock.name, Verb.UNLOCK)).outcome is Outcome.DONE
         await it.house.until(lambda h: h.online[lock.name] is True)
         assert (Alarm.DEVICE_SILENT, lock.name) not in it.house.alarms
+
+
+async def test_a_house_that_is_silent_as_a_whole_is_the_sticks_trouble(tmp_path: Path) -> None:
+    async with rig(tmp_path) as it:
+        locks = [
+            await it.join(Lock(f"lock-{number}", LOCK_IEEE + number), room=f"10{number}")
+            for number in range(2)
+        ]
+        began_s = it.clock.monotonic() - 100_000
+        locks[0].heard_s = it.clock.monotonic() - 3 * 3600
+        it.radio.look_round(began_s)
+        await it.house.until(lambda h: (Alarm.DEVICE_SILENT, locks[0].name) in h.alarms)
+        assert (Alarm.RADIO_SILENT, None) not in it.house.rung
+        locks[1].heard_s = it.clock.monotonic() - 3 * 3600
+        it.radio.look_round(began_s)
+        await it.house.until(lambda h: (Alarm.RADIO_SILENT, None) in h.alarms)
+        await it.ask(locks[0].name, Verb.UNLOCK)
+        it.radio.look_round(began_s)
+        await it.house.until(lambda h: (Alarm.RADIO_SILENT, None) not in h.alarms)

@@ -138,8 +138,7 @@ async def test_a_socket_switches_and_says_its_power(tmp_path: Path) -> None:
         state = await plug.state()
         assert isinstance(state, SwitchState)
         assert (state.on, state.power_w10) == (True, 1234)
-        used = await it.house.until(lambda h: h.measurements.get(plug.name))
-        assert used == {"energy_wh": 5678.0}
+        await it.house.until(lambda h: h.measurements.get(plug.name) == {"energy_wh": 5678.0})
         assert (await it.ask(plug.name, Verb.UNLOCK)).refusal is LockRefusal.NOT_SUPPORTED
 
 
