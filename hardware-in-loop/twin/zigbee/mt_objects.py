@@ -185,6 +185,8 @@ class Objects:
     def _neighbours(self, start: int) -> bytes:
         nodes = list(self._stick.air.nodes.values())
         part = nodes[start : start + NEIGHBOURS_AN_ANSWER_MAX]
+        if not self._stick.up:
+            return bytes(4)
         epid = self._stick.network().epid
         answer = struct.pack("<BBBB", 0, len(nodes), start, len(part))
         for node in part:
@@ -237,7 +239,7 @@ class Objects:
 
     def _network_info(self, _data: bytes) -> bytes:
         """ZDO_EXT_NWK_INFO: address, state, PAN, parent, extended PAN, its address, channel."""
-        if self._stick.nv.nib() is None:
+        if not self._stick.up:
             return struct.pack("<HBHH8s8sB", 0xFFFE, self._stick.state, 0xFFFF, 0xFFFE, b"", b"", 0)
         net = self._stick.network()
         return struct.pack(

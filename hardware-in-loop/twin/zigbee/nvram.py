@@ -89,7 +89,7 @@ class Nib:
 
     @classmethod
     def read(cls, raw: bytes) -> Nib:
-        """From flash. Raises struct.error where a host wrote something else."""
+        """From flash: as many bytes as `write` gives."""
         found = _NIB.unpack(raw)
         return cls(
             pan=found[_NIB_PAN],
@@ -128,9 +128,9 @@ class Nvram:
         self.rows[Table.OLD, item] = bytes(value)
 
     def nib(self) -> Nib | None:
-        """The network it was on; None for a stick without one."""
+        """The network it was on; None for a stick without one, or with half of one."""
         raw = self.get(Item.NIB)
-        return None if raw is None else Nib.read(raw)
+        return None if raw is None or len(raw) != _NIB.size else Nib.read(raw)
 
     def key(self) -> bytes:
         """The network key."""
@@ -151,14 +151,14 @@ class Nvram:
     def counter(self, epid: bytes) -> int:
         """The last counter that was written down for this network."""
         for row in range(COUNTERS_MAX):
-            entry = self.rows[Table.COUNTERS, row]
+            entry = self._row(Table.COUNTERS, row)
             if entry[4:12] == epid:
                 return int.from_bytes(entry[:4], "little")
         return 0
 
     def put_counter(self, epid: bytes, counter: int) -> None:
         """Write it down."""
-        rows = [self.rows[Table.COUNTERS, row] for row in range(COUNTERS_MAX)]
+        rows = [self._row(Table.COUNTERS, row) for row in range(COUNTERS_MAX)]
         row = next((i for i, entry in enumerate(rows) if entry[4:12] == epid), 0)
         self.rows[Table.COUNTERS, row] = struct.pack("<I", counter) + epid
 
@@ -169,7 +169,9 @@ class Nvram:
         row = self._row_of(ieee)
         if row is None:
             row = next(
-                i for i in range(ADDRESSES_MAX) if self.rows[Table.ADDRESSES, i] == NO_ADDRESS
+                i
+                for i in range(ADDRESSES_MAX)
+                if self._row(Table.ADDRESSES, i) in (NO_ADDRESS, b"")
             )
         self.rows[Table.ADDRESSES, row] = struct.pack("<BxH", _IN_USE, nwk) + ieee
         # Counters, address, key attribute 2 ("verified"), seed shift (the key is seed ^ address).
@@ -186,7 +188,11 @@ class Nvram:
 
     def _row_of(self, ieee: bytes) -> int | None:
         rows = range(ADDRESSES_MAX)
-        return next((i for i in rows if self.rows[Table.ADDRESSES, i][4:12] == ieee), None)
+        return next((i for i in rows if self._row(Table.ADDRESSES, i)[4:12] == ieee), None)
+
+    def _row(self, table: Table, row: int) -> bytes:
+        # A host may have deleted it.
+        return self.rows.get((table, row), b"")
 
     # --- the file
 

@@ -28,7 +28,7 @@ def stick_state(here: Site) -> dict[str, Any]:
         "replays_dropped": here.air.replays_dropped,
         "noise_met": stick.noise_met,
     }
-    if stick.nv.nib() is not None:
+    if stick.up:
         network = stick.network()
         found |= {"channel": network.channel, "pan": network.pan, "epid": network.epid[::-1].hex()}
     return found

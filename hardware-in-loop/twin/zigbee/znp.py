@@ -74,6 +74,7 @@ class Znp:
         self.state = 0
         self.permit_until_s = 0.0
         self.counter = 0
+        self._running: Network | None = None  # what a host writes to flash counts from a reset on
         self.requests: list[Frame] = []
         self._splitter = Splitter()
         self.frames = Frames(self)
@@ -142,6 +143,7 @@ class Znp:
     def power_off(self) -> None:
         """Pulled out. Nothing is written any more: flash holds a counter that lies ahead."""
         self.state = 0
+        self._running = None
         self._splitter = Splitter()
         if self.air.coordinator is self:
             self.air.coordinator = None
@@ -157,6 +159,7 @@ class Znp:
         self.frames.reset()
         self.objects.reset()
         self.state = 0
+        self._running = None
         self.permit_until_s = 0.0
         self.nv.save()
 
@@ -165,10 +168,10 @@ class Znp:
         if self.nv.get(Item.BDB_ON_A_NETWORK) != b"\x01" or self.nv.nib() is None:
             self.setup.form()
             self.objects.state_changed(_FORMING)
-        nib = self.nv.nib()
-        assert nib is not None
-        self.counter = self.nv.counter(nib.epid)
-        self._keep_counter(nib)
+        self._run()
+        assert self._running is not None
+        self.counter = self.nv.counter(self._running.epid)
+        self._keep_counter()
         self.state = STARTED
         self.objects.state_changed(STARTED)
         self.setup.commissioned()
@@ -187,16 +190,9 @@ class Znp:
 
     def network(self) -> Network:
         """The network it runs. Raises RuntimeError without one."""
-        nib = self.nv.nib()
-        if nib is None:
-            raise RuntimeError("the stick has no network yet")
-        return Network(
-            epid=nib.epid,
-            pan=nib.pan,
-            channel=nib.channel,
-            key=self.nv.key(),
-            update_id=nib.update_id,
-        )
+        if self._running is None:
+            raise RuntimeError("the stick runs no network")
+        return self._running
 
     def joinable(self) -> bool:
         """Whether a stranger may join at the stick itself."""
@@ -206,9 +202,7 @@ class Znp:
         """The frame counter of the frame that goes out now."""
         self.counter += 1
         if self.counter % COUNTER_STEP == 0:
-            nib = self.nv.nib()
-            assert nib is not None
-            self._keep_counter(nib)
+            self._keep_counter()
         return self.counter
 
     def joined(self, node: Node, parent: int) -> None:
@@ -240,8 +234,20 @@ class Znp:
         moved = Nib(pan=nib.pan, epid=nib.epid, channel=channel, update_id=update_id)
         self.nv.put(Item.NIB, moved.write(raw))
         self.nv.save()
+        self._run()
         self.air.retune(self.network())
 
-    def _keep_counter(self, nib: Nib) -> None:
-        self.nv.put_counter(nib.epid, self.counter + COUNTER_STEP)
+    def _run(self) -> None:
+        nib = self.nv.nib()
+        assert nib is not None
+        self._running = Network(
+            epid=nib.epid,
+            pan=nib.pan,
+            channel=nib.channel,
+            key=self.nv.key(),
+            update_id=nib.update_id,
+        )
+
+    def _keep_counter(self) -> None:
+        self.nv.put_counter(self.network().epid, self.counter + COUNTER_STEP)
         self.nv.save()
