@@ -6,6 +6,7 @@ disk. Whatever a lock must not do twice is written here before the first byte le
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,9 +17,12 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from appliance.bus.words import Outcome
+from appliance.kernel.discreet import where
 from appliance.kernel.durable import sync_directory
 from appliance.kernel.engine import Connection
 from drivers.port import Attempt, Evidence, Told
+
+logger = logging.getLogger(__name__)
 
 PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
@@ -118,6 +122,16 @@ class Keep:
         for rider in self._riders:
             rider.written()
 
+    def store(self) -> bool:
+        """Write what waits for a commit; where the disk refuses it waits on."""
+        try:
+            with self.together():
+                pass
+        except sqlite3.Error as error:
+            logger.error("what is said and shown was not written: %s", where(error))  # noqa: TRY400 - without the text
+            return False
+        return True
+
     # -- attempts --------------------------------------------------------------------------
 
     def begin(self, attempt: Attempt) -> bool:
@@ -205,8 +219,7 @@ class Keep:
         """
         self._said.append((device, order_id, _text(told)))
         if len(self._said) >= SAID_MAX:
-            with self.together():
-                pass
+            self.store()
 
     def raise_floor(self, wall_ms: int) -> None:
         """Hold this moment for passed, also after a boot without the time."""

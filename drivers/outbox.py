@@ -93,8 +93,7 @@ class Outbox:
         """The bus has it. Written with the next commit: what is lost of this is only said again."""
         self._said.append((device, seq))
         if len(self._said) >= EVENTS_KEPT_MAX // 10:
-            with self._keep.together():
-                pass
+            self._keep.store()
 
     def say_again(self, device: str, after_seq: int) -> int:
         """Have the events after a number said once more, as far as they are kept; how many."""

@@ -19,6 +19,7 @@ class Shown:
         rows = keep.db.execute("SELECT name, since_ms FROM alarm").fetchall()
         self.alarms: dict[str, int] = dict(rows)
         self._changed: set[str] = set()
+        self._alarmed: set[str] = set()
         keep.rides_along(self)
 
     def state(self, device: str, payload: bytes) -> None:
@@ -32,27 +33,28 @@ class Shown:
         name = alarm.value if device is None else f"{alarm.value}:{device}"
         if on == (name in self.alarms):
             return False
-        with self._keep.together():
-            if on:
-                self._keep.db.execute(
-                    "INSERT INTO alarm (name, since_ms) VALUES (?, ?)", (name, since_ms)
-                )
-            else:
-                self._keep.db.execute("DELETE FROM alarm WHERE name = ?", (name,))
         if on:
             self.alarms[name] = since_ms
         else:
             del self.alarms[name]
+        self._alarmed.add(name)
+        # A full disk is no reason to be silent about it: then this rides with a later commit.
+        self._keep.store()
         return True
 
     def store(self) -> None:
         """Write down what waits."""
-        if self._changed:
-            with self._keep.together():
-                pass
+        if self._changed or self._alarmed:
+            self._keep.store()
 
     def write(self) -> None:
-        """Put the states that changed into the transaction that is open."""
+        """Put what changed into the transaction that is open."""
+        for name in self._alarmed:
+            self._keep.db.execute("DELETE FROM alarm WHERE name = ?", (name,))
+            if name in self.alarms:
+                self._keep.db.execute(
+                    "INSERT INTO alarm (name, since_ms) VALUES (?, ?)", (name, self.alarms[name])
+                )
         for device in self._changed:
             self._keep.db.execute(
                 "INSERT OR REPLACE INTO state (device, body) VALUES (?, ?)",
@@ -62,3 +64,4 @@ class Shown:
     def written(self) -> None:
         """They are on disk."""
         self._changed.clear()
+        self._alarmed.clear()

@@ -390,14 +390,7 @@ async def test_a_box_that_does_not_know_the_time_still_opens_its_doors() -> None
 async def test_what_cannot_be_written_down_is_not_sent_at_all() -> None:
     hand = Hand()
     async with driver_bench(hand) as house:
-
-        class Full:
-            def execute(self, sql: str, parameters: Any = (), /) -> Any:
-                if sql.startswith("BEGIN"):
-                    raise sqlite3.OperationalError("database or disk is full")
-                return house.db.execute(sql, parameters)
-
-        house.driver.keep.db = Full()
+        house.driver.keep.db = Full(house.db)
         order = house.order()
         await house.core.publish(command_topic(LOCK), encode(order))
         await house.clock.settle()
@@ -407,6 +400,61 @@ async def test_what_cannot_be_written_down_is_not_sent_at_all() -> None:
         # Not even once there is room again: somebody was told that it was not sent.
         assert hand.orders == []
         assert [answer.outcome for answer in house.answers] == [Outcome.NOT_SENT] * 2
+
+
+class Full:
+    """A disk that takes nothing more from a moment on."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.full = True
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        if self.full and sql.startswith("BEGIN"):
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._db.execute(sql, parameters)
+
+
+async def test_an_end_is_said_once_the_disk_takes_it() -> None:
+    doing = _never()
+    async with driver_bench(Hand(does=doing)) as house:
+        await house.core.publish(command_topic(LOCK), encode(house.order()))
+        await house.clock.settle()
+        full = house.driver.keep.db = Full(house.db)
+        doing.set_result(DONE)
+        await house.clock.settle()
+        assert house.answers == []
+        full.full = False
+        await house.clock.advance(1)
+        assert [answer.outcome for answer in house.answers] == [Outcome.DONE]
+
+
+async def test_an_end_that_the_disk_never_takes_is_unknown_and_not_done_again() -> None:
+    doing = _never()
+    hand = Hand(does=doing)
+    async with driver_bench(hand) as house:
+        order = house.order()
+        await house.core.publish(command_topic(LOCK), encode(order))
+        await house.clock.settle()
+        full = house.driver.keep.db = Full(house.db)
+        doing.set_result(DONE)
+        await house.clock.advance(30)
+        full.full = False
+        await house.core.publish(command_topic(LOCK), encode(order))
+        await house.clock.settle()
+        assert len(hand.orders) == 1
+        assert [answer.outcome for answer in house.answers] == [Outcome.UNKNOWN]
+
+
+async def test_a_full_disk_does_not_end_the_driver() -> None:
+    async with driver_bench(Hand()) as house:
+        full = house.driver.keep.db = Full(house.db)
+        house.radio.fall(RadioLostError("and on top of it"))
+        await house.clock.advance(600)
+        assert house.deaths == []
+        assert house.driver.supervisor.state().up
+        full.full = False
+        assert (await house.ask(house.order())).outcome is Outcome.DONE
 
 
 START = 1_800_000_000_000
