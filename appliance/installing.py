@@ -13,6 +13,7 @@ from appliance.bus.credentials import BusRole, Credentials
 from appliance.bus.device_sheet import BusAddress, DeviceSheet, SheetDevice
 from appliance.bus.driver_sheet import bridge_of
 from appliance.driver_installing import in_the_way, without_moved, write_driver
+from appliance.engines.doors.credentials import HOUSE_ZONE
 from appliance.engines.inventory.messages import AddDoor
 from appliance.kernel.clock import Clock
 from appliance.kernel.cose import point_of
@@ -101,6 +102,7 @@ def write_sheet(
             secret_hex=vault.derive("device-secret", command.device_id).hex(),
             token=token,
             door_number=numbers.get(command.device_id),
+            zones=(HOUSE_ZONE,) if command.device_id in numbers else (),
             room=command.room_id,
         )
     issuer_keys = (point_of(issuer_key(vault).public_key()).hex(),)

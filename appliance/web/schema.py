@@ -16,6 +16,7 @@ from appliance.engines.calendar import api as calendar
 from appliance.engines.climate import api as climate
 from appliance.engines.concierge import api as concierge
 from appliance.engines.doors import api as doors
+from appliance.engines.doors import masters_api as masters
 from appliance.engines.doors import phones_api as phones
 from appliance.engines.housekeeping import api as housekeeping
 from appliance.engines.identity import api as identity
@@ -45,6 +46,7 @@ def build_schema() -> strawberry.federation.Schema:
             calendar.Query,
             doors.Query,
             phones.Query,
+            masters.Query,
             climate.Query,
             concierge.Query,
             housekeeping.Query,
@@ -58,6 +60,7 @@ def build_schema() -> strawberry.federation.Schema:
             stays.Mutation,
             doors.Mutation,
             phones.Mutation,
+            masters.Mutation,
             housekeeping.Mutation,
             climate.Mutation,
             payments.Mutation,

@@ -14,7 +14,7 @@ from appliance.bus.credentials import BusRole
 from appliance.bus.device_sheet import DeviceSheet, SheetDevice
 from appliance.bus.in_process import InProcessBus, InProcessHub
 from appliance.bus.words import DeviceKind
-from appliance.engines.doors.credentials import Locksmith, device_secret
+from appliance.engines.doors.credentials import HOUSE_ZONE, Locksmith, device_secret
 from appliance.engines.doors.gateway import Gateway, Settled
 from appliance.engines.doors.messages import CutKey, HolderKind, KeyReason, OpenDoor
 from appliance.engines.doors.room import ENGINE
@@ -190,6 +190,7 @@ def sheet(
                 secret_hex=device_secret(desk.vault, device).hex(),
                 token="none",
                 door_number=number,
+                zones=(HOUSE_ZONE,),
             )
             for device, number in locks.items()
         ),

@@ -91,8 +91,10 @@ class Opening:
 class Access:
     """What a lock says happened, by its own clock and how sure that was."""
 
+    position: Minor
     at_ms: Minor
     uncertainty_ms: Minor
+    learned_ms: Minor
     door_id: strawberry.ID
     event: str
     holder: str | None
@@ -151,13 +153,27 @@ class Query:
 
     @strawberry.field
     async def access_log(
-        self, info: Info, door_id: strawberry.ID | None = None, limit: int = 50
+        self,
+        info: Info,
+        door_id: strawberry.ID | None = None,
+        limit: int = 50,
+        *,
+        holder_id: str | None = None,
+        before: Minor | None = None,
     ) -> list[Access]:
-        """What locks said, newest first."""
+        """What locks said, newest first; `before` the position of the last line is the next page."""
         info.context.staff()
-        found = await queries.access_log(info.context.reader, door_id=door_id, limit=max(0, limit))
+        found = await queries.access_log(
+            info.context.reader,
+            door_id=door_id,
+            holder_id=holder_id,
+            before=before,
+            limit=max(0, limit),
+        )
         return [
             Access(
+                position=Minor(row.position),
+                learned_ms=Minor(row.learned_at_ms),
                 at_ms=Minor(row.device_wall_ms),
                 uncertainty_ms=Minor(row.uncertainty_ms),
                 door_id=strawberry.ID(row.door_id),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from appliance.kernel.cose import UNLOCK_BIT, Claims, sign
-from appliance.kernel.edicts import sign_time
+from appliance.kernel.cose import ADMIN_BIT, OVERRIDE_BIT, UNLOCK_BIT, Claims, sign
+from appliance.kernel.edicts import Denylist, sign_denylist, sign_time
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -30,6 +30,8 @@ _ROUNDS: Final = 10
 # A lock may be behind the box by as much as it may be unsure and still judge times (ble.md 2.9).
 PRESS_BACKDATED_S: Final = 600
 _NONCE_BYTES: Final = 12
+# ble.md 2.8: every lock of the property answers to it (`SheetDevice.zones`).
+HOUSE_ZONE: Final = 0x8000
 _RUN_MIN: Final = 3
 
 
@@ -104,6 +106,26 @@ class Locksmith:
     def time(self, nonce: bytes, wall_s: int) -> bytes:
         """The time for the one lock that has just made up this nonce; a phone carries it there."""
         return sign_time(nonce, wall_s, self._issuer)
+
+    def master(
+        self, *, cti: str, from_s: int, until_s: int, point: bytes | None, emergency: bool
+    ) -> bytes:
+        """A key for every door of the house, past privacy; an emergency's also without a clock."""
+        rights = UNLOCK_BIT | OVERRIDE_BIT | (ADMIN_BIT if emergency else 0)
+        claims = Claims(
+            nbf_s=from_s,
+            exp_s=until_s,
+            cti=bytes.fromhex(cti),
+            doors=((HOUSE_ZONE, rights),),
+            gen=0,
+            aud=self.property_id,
+            cnf=point,
+        )
+        return sign(claims, self._issuer)
+
+    def denylist(self, listed: Denylist) -> bytes:
+        """The list of what locks refuse, as they verify it."""
+        return sign_denylist(listed, self._issuer)
 
     def press(self, opening: OpenAsked, presser: bytes | None = None) -> bytes:
         """The credential of one press: the key's own name and generation, dead with the order.

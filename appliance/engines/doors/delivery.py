@@ -14,6 +14,7 @@ from appliance.bus.words import LockRefusal, LockState, Order, Outcome, Verb, an
 from appliance.engines.doors.credentials import KeyFacts
 from appliance.engines.doors.messages import NoteDelivery
 from appliance.engines.doors.slots import NO_PIN
+from appliance.engines.inventory.messages import LockProtocol
 from appliance.kernel.deciding import Asking
 from appliance.kernel.messages import Answer, Role, Who
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from appliance.bus.fittings import Fittings
     from appliance.bus.requests import Orders, Told
     from appliance.engines.doors.credentials import Locksmith
+    from appliance.engines.doors.denylists import Denylists
     from appliance.kernel.clock import Clock
     from appliance.kernel.reader import Reader
     from appliance.kernel.tasks import Nursery
@@ -76,6 +78,21 @@ ORDER BY k.rowid
 """
 
 
+# The same columns for keys that opened every door.
+_MASTERS: Final = """
+SELECT m.master_id, d.device_id, m.cti, 0, 1, NULL, 1, 0, d.fitting
+FROM doors_master m JOIN doors_door d ON d.door_id = ?1
+WHERE m.revoked_at_ms IS NOT NULL AND m.valid_until_s > ?2 AND NOT EXISTS (
+    SELECT 1 FROM doors_master_denied x WHERE x.master_id = m.master_id AND x.door_id = ?1)
+ORDER BY m.rowid
+"""
+_OWED: Final = """
+SELECT door_id FROM doors_key WHERE valid_until_s > ?1
+UNION SELECT d.door_id FROM doors_door d JOIN doors_master m
+  ON m.revoked_at_ms IS NOT NULL AND m.valid_until_s > ?1
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ended:
     key_id: str
@@ -102,7 +119,9 @@ class Deliveries:
         nursery: Nursery,
         locksmith: Locksmith,
         fittings: Fittings[LockState],
+        denylists: Denylists,
     ) -> None:
+        self._denylists = denylists
         self._orders = orders
         self._ask = ask
         self._reader = reader
@@ -122,9 +141,7 @@ class Deliveries:
 
     async def take_up(self) -> None:
         """Begin again after a start, at every door with keys that have not ended."""
-        rows = await self._reader.rows(
-            "SELECT DISTINCT door_id FROM doors_key WHERE valid_until_s > ?", (self._now_s(),)
-        )
+        rows = await self._reader.rows(_OWED, (self._now_s(),))
         for (door_id,) in rows:
             self.owe(door_id)
 
@@ -182,8 +199,10 @@ class Deliveries:
         return None
 
     async def _end(self, door_id: str) -> str | None:
-        rows = await self._reader.rows(_ENDED, (door_id, self._now_s()))
-        ended = [_ended(row) for row in rows]
+        now_s = self._now_s()
+        masters = await self._reader.rows(_MASTERS, (door_id, now_s))
+        rows = await self._reader.rows(_ENDED, (door_id, now_s))
+        ended = [_ended(row) for row in (*masters, *rows)]
         owed = [key for key in ended if not key.denied][:DENIED_MAX]
         if owed:
             device_id = owed[0].device_id
@@ -194,6 +213,7 @@ class Deliveries:
                 Verb.DENY,
                 denied=tuple(bytes.fromhex(key.cti) for key in owed),
                 generation=max(floors, default=None),
+                denylist=await self._signed_list(door_id),
             )
             ids = [key.key_id for key in owed]
             if not await self._note(told, door_id, ids, "denied", owed[0].fitting):
@@ -206,6 +226,13 @@ class Deliveries:
             if not await self._note(told, door_id, [key.key_id], "pin_cleared", key.fitting):
                 return key.device_id
         return None
+
+    async def _signed_list(self, door_id: str) -> bytes | None:
+        """For a lock that verifies it by itself, whoever else may bring it."""
+        row = await self._reader.row(
+            "SELECT protocol FROM doors_door WHERE door_id = ?", (door_id,)
+        )
+        return await self._denylists.current() if row == (LockProtocol.NPK.value,) else None
 
     async def _send(self, device_id: str, key_id: str, verb: Verb, **fields: object) -> Told:
         now_ms = self._clock.read().wall_ms
@@ -234,6 +261,8 @@ class Deliveries:
             )
             # Another lock is another delivery of the same key.
             command_id = f"delivery:{key_id}:{what}" + (f":{fitting}" if fitting else "")
+            if key_id.startswith("master"):
+                command_id += f":{door_id}"  # the same key is denied at every door
             await self._ask(Asking(command=command, command_id=command_id, who=_BOX))
         return True
 

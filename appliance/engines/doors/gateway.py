@@ -30,10 +30,13 @@ from appliance.bus.words import (
     device_of,
 )
 from appliance.engines.doors.delivery import Deliveries
+from appliance.engines.doors.denylists import Denylists
 from appliance.engines.doors.messages import (
+    AccessLogged,
     KeyCut,
     KeyRevoked,
     LogAccess,
+    MasterRevoked,
     OpenAsked,
     OpenSettled,
     SettleOpening,
@@ -134,6 +137,8 @@ class Gateway:
         self._waiting: dict[str, asyncio.Future[Settled]] = {}
         self._known: OrderedDict[str, Settled] = OrderedDict()
         self.fittings: Fittings[LockState] = Fittings(clock)
+        self.denylists = Denylists(ask=self._store, reader=reader, clock=clock, locksmith=locksmith)
+        self._asked_again: set[tuple[str, int]] = set()
         self.deliveries = Deliveries(
             orders=self._orders,
             ask=self._store,
@@ -142,6 +147,7 @@ class Gateway:
             nursery=nursery,
             locksmith=locksmith,
             fittings=self.fittings,
+            denylists=self.denylists,
         )
 
     async def start(self) -> None:
@@ -189,6 +195,11 @@ class Gateway:
                     self._ended(event)
                 case KeyCut() | KeyRevoked() as event:
                     self.deliveries.owe(event.door_id)
+                case MasterRevoked():
+                    for door_id in set(self._door_of.values()):
+                        self.deliveries.owe(door_id)
+                case AccessLogged() as event:
+                    self._missed(event)
                 case DoorAdded() as event:
                     self._door_of[event.device_id] = event.door_id
                 case DoorFitted() as event:
@@ -197,6 +208,28 @@ class Gateway:
                     self.locksmith.property_id = event.property_id
                 case _:
                     pass
+
+    def _missed(self, event: AccessLogged) -> None:
+        """Numbers were left out: ask the device once to say everything after the last one."""
+        after = event.seq - event.missed - 1
+        if not event.missed or (event.device_id, after) in self._asked_again:
+            return
+        if len(self._asked_again) >= REMEMBERED_MAX:
+            self._asked_again.clear()
+        self._asked_again.add((event.device_id, after))
+        self._nursery.mortal(f"events of {event.device_id}", self._again(event.device_id, after))
+
+    async def _again(self, device_id: str, after_seq: int) -> None:
+        now_ms = self._clock.read().wall_ms
+        order = Order(
+            id=f"{device_id}.after.{after_seq}.{now_ms}",
+            verb=Verb.READ,
+            expires_at_ms=now_ms + int(OUTCOME_S_MAX * 1000),
+            reply_topic=answer_topic(device_id),
+            after_seq=after_seq,
+        )
+        # What comes of it comes as events, each with its number; a device that cannot says nothing.
+        await self._orders.order(device_id, order, answer_s_max=ANSWER_S_MAX)
 
     def _fitted(self, event: DoorFitted, position: int) -> None:
         """Another lock may hang at the door now: the old one is no longer listened to."""

@@ -21,7 +21,7 @@ from appliance.kernel.engine import Context, Decision, Facts, Yes
 from appliance.kernel.sealed import seal_later
 
 if TYPE_CHECKING:
-    from appliance.kernel.messages import Event
+    from appliance.kernel.messages import Event, Who
 
 # A paragraph: what a court would want to read.
 REASON_CHARS_MAX: Final = 500
@@ -77,11 +77,16 @@ def evict_resident(holder: Holder | None, command: EvictResident, context: Conte
         return Refusal.REASON_NEEDED
     if len(reason) > REASON_CHARS_MAX:
         return Refusal.TOO_LONG
-    second = context.who.approved_by
-    if not second or context.who.actor == f"staff:{second.removeprefix('staff:')}":
+    if not is_second(context.who):
         return Refusal.NEEDS_SECOND
     return [
         ResidentEvicted(
             lease_id=command.lease_id, reason=seal_later(f"lease:{command.lease_id}", reason)
         )
     ]
+
+
+def is_second(who: Who) -> bool:
+    """Whether somebody other than the asker has approved."""
+    second = who.approved_by
+    return bool(second) and who.actor != f"staff:{str(second).removeprefix('staff:')}"

@@ -40,6 +40,13 @@ class KeyReason(StrEnum):
     JOINER = "joiner"  # another person of the stay: own name, own PIN, same generation
 
 
+class MasterKind(StrEnum):
+    """What a key for every door is for."""
+
+    MASTER = "master"  # opens whatever the guest has asked for, while the lock knows the time
+    EMERGENCY = "emergency"  # opens also where the clock is lost
+
+
 class Risk(StrEnum):
     """Why a key that was prepared may not open."""
 
@@ -82,6 +89,7 @@ class Refusal(StrEnum):
     REASON_NEEDED = "reason_needed"
     TOO_LONG = "too_long"
     UNKNOWN_LEASE = "unknown_lease"
+    UNKNOWN_MASTER = "unknown_master"
 
 
 @asked
@@ -159,6 +167,72 @@ class EvictResident(Command):
     roles: ClassVar[frozenset[Role]] = MANAGERS
     lease_id: str
     reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutMaster(Command):
+    """A key for every door that works with box and line dead. Needs a second manager.
+
+    `point` binds it to one phone (65 bytes in hex); without one it is a card in a sealed envelope,
+    and `label` says which. The holder is somebody who works here and answers for it.
+    """
+
+    name: ClassVar[str] = "doors.cut_master"
+    roles: ClassVar[frozenset[Role]] = MANAGERS
+    master_kind: MasterKind
+    holder_id: str
+    label: str
+    valid_until_s: int
+    point: str | None = None
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeMaster(Command):
+    """A key for every door ends: every lock is told."""
+
+    name: ClassVar[str] = "doors.revoke_master"
+    roles: ClassVar[frozenset[Role]] = MANAGERS | BOX | {Role.INSTALLER}
+    master_id: str
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteMasterShown(Command):
+    """Somebody is about to be handed a key for every door; asked before it is signed."""
+
+    name: ClassVar[str] = "doors.note_master_shown"
+    roles: ClassVar[frozenset[Role]] = MANAGERS
+    master_id: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteMasterUsed(Command):
+    """A lock has seen a key for every door."""
+
+    name: ClassVar[str] = "doors.note_master_used"
+    admission: ClassVar[Admission] = Admission.DOOR
+    roles: ClassVar[frozenset[Role]] = BOX
+    master_id: str
+    door_id: str
+    device_id: str
+    seq: int
+    event: EventKind
+    device_wall_ms: int
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueDenylist(Command):
+    """What locks are to refuse has changed, or not: `digest` is SHA-256 of it, in hex."""
+
+    name: ClassVar[str] = "doors.issue_denylist"
+    roles: ClassVar[frozenset[Role]] = BOX
+    digest: str
+    entries: int
 
 
 @asked
@@ -410,6 +484,70 @@ class ResidentEvicted(Event):
     kind: ClassVar[str] = "doors.resident_evicted.v1"
     lease_id: str
     reason: Sealed
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterCut(Event):
+    """A key for every door exists; who approved it stands beside the fact."""
+
+    kind: ClassVar[str] = "doors.master_cut.v1"
+    master_id: str
+    master_kind: MasterKind
+    holder_id: str
+    label: str
+    cti: str
+    point: str | None
+    valid_from_s: int
+    valid_until_s: int
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterRevoked(Event):
+    """A key for every door has ended."""
+
+    kind: ClassVar[str] = "doors.master_revoked.v1"
+    master_id: str
+    cti: str
+    reason: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterShown(Event):
+    """Who was handed a key for every door stands beside the fact; the key stands nowhere."""
+
+    kind: ClassVar[str] = "doors.master_shown.v1"
+    master_id: str
+    holder_id: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterUsed(Event):
+    """A key for every door was held to a lock, which said yes or no; also one that is over."""
+
+    kind: ClassVar[str] = "doors.master_used.v1"
+    master_id: str
+    holder_id: str
+    door_id: str
+    device_id: str
+    seq: int
+    event: EventKind
+    device_wall_ms: int
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenylistIssued(Event):
+    """A signed list of a rising number says what locks refuse; it is made from the tables."""
+
+    kind: ClassVar[str] = "doors.denylist_issued.v1"
+    seq: int
+    issued_s: int
+    digest: str
+    entries: int
 
 
 @fact

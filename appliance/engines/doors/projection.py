@@ -21,6 +21,9 @@ from appliance.engines.doors.messages import (
     KeyRiskCleared,
     KeyTakenUp,
     LeaseRenewed,
+    MasterCut,
+    MasterRevoked,
+    MasterUsed,
     OpenAsked,
     OpenSettled,
     PhoneEnrolled,
@@ -99,6 +102,22 @@ _DDL: Final = (
     (
         "CREATE INDEX IF NOT EXISTS doors_key_bound ON doors_key (bound_to)"
         " WHERE bound_to <> '' AND revoked_at_ms IS NULL"
+    ),
+    (
+        "CREATE TABLE IF NOT EXISTS doors_master (master_id TEXT PRIMARY KEY, cti TEXT NOT NULL,"
+        " kind TEXT NOT NULL, holder_id TEXT NOT NULL, label TEXT NOT NULL, point TEXT,"
+        " valid_from_s INTEGER NOT NULL, valid_until_s INTEGER NOT NULL, revoked_at_ms INTEGER)"
+        " STRICT"
+    ),
+    "CREATE INDEX IF NOT EXISTS doors_master_cti ON doors_master (cti)",
+    (
+        "CREATE TABLE IF NOT EXISTS doors_master_denied (master_id TEXT NOT NULL,"
+        " door_id TEXT NOT NULL, PRIMARY KEY (master_id, door_id)) STRICT"
+    ),
+    (
+        "CREATE TABLE IF NOT EXISTS doors_master_use (position INTEGER PRIMARY KEY,"
+        " master_id TEXT NOT NULL, door_id TEXT NOT NULL, event TEXT NOT NULL,"
+        " device_wall_ms INTEGER NOT NULL) STRICT"
     ),
     # Shifts and tickets that are under way: "shift:<id>", "ticket:<id>".
     "CREATE TABLE IF NOT EXISTS doors_bond (bond TEXT PRIMARY KEY) STRICT",
@@ -200,6 +219,10 @@ def _fitted(db: Connection, event: DoorFitted, recorded: Recorded) -> None:
     db.execute(
         "UPDATE doors_door SET device_id = ?, fitting = ? WHERE door_id = ?",
         (event.device_id, recorded.position, event.door_id),
+    )
+    db.execute(
+        "DELETE FROM doors_master_denied WHERE door_id = ?",
+        (event.door_id,),
     )
     db.execute(
         "DELETE FROM doors_delivery WHERE key_id IN"
@@ -445,7 +468,50 @@ def _access(db: Connection, event: AccessLogged, recorded: Recorded) -> None:
     )
 
 
+def _master(db: Connection, event: MasterCut, _: Recorded) -> None:
+    db.execute(
+        "INSERT INTO doors_master VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        (
+            event.master_id,
+            event.cti,
+            event.master_kind.value,
+            event.holder_id,
+            event.label,
+            event.point,
+            event.valid_from_s,
+            event.valid_until_s,
+        ),
+    )
+
+
+def _master_revoked(db: Connection, event: MasterRevoked, recorded: Recorded) -> None:
+    db.execute(
+        "UPDATE doors_master SET revoked_at_ms = ? WHERE master_id = ?",
+        (recorded.at_wall_ms, event.master_id),
+    )
+
+
+def _master_used(db: Connection, event: MasterUsed, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT INTO doors_master_use VALUES (?, ?, ?, ?, ?)",
+        (
+            recorded.position,
+            event.master_id,
+            event.door_id,
+            event.event.value,
+            event.device_wall_ms,
+        ),
+    )
+
+
 def _delivery(db: Connection, event: DeliveryNoted, recorded: Recorded) -> None:
+    known = db.execute("SELECT 1 FROM doors_master WHERE master_id = ?", (event.key_id,))
+    if known.fetchone() is not None:
+        db.execute(
+            "INSERT OR IGNORE INTO doors_master_denied VALUES (?, ?)",
+            (event.key_id, event.door_id),
+        )
+        return
     db.execute(
         "INSERT OR REPLACE INTO doors_delivery VALUES (?, ?, ?, ?)",
         (event.key_id, event.what, event.outcome.value, recorded.at_wall_ms),
@@ -501,6 +567,9 @@ _ON: Final[dict[type[Event], Apply]] = {
     ShiftClosed: _over,
     RequestStatusSet: _over,
     LeaseRenewed: _lease,
+    MasterCut: _master,
+    MasterRevoked: _master_revoked,
+    MasterUsed: _master_used,
     ResidentEvicted: _evicted,
     KeyAtRisk: _risk,
     KeyRiskCleared: _no_risk,
@@ -523,6 +592,9 @@ PROJECTION: Final = Projection(
         "doors_key",
         "doors_risk",
         "doors_bond",
+        "doors_master",
+        "doors_master_denied",
+        "doors_master_use",
         "doors_common",
         "doors_opening",
         "doors_access",

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from appliance.bus.words import EventKind, LockRefusal, Outcome
 from appliance.engines.doors.credentials import KeyFacts
-from appliance.engines.doors.messages import HolderKind, KeyReason, Refusal, Risk
+from appliance.engines.doors.messages import (
+    HolderKind,
+    KeyReason,
+    MasterKind,
+    Refusal,
+    Risk,
+)
 from appliance.engines.doors.scene import hours_of
 
 if TYPE_CHECKING:
@@ -37,10 +43,8 @@ _OPENING: Final = (
 )
 _LOG: Final = (
     "SELECT door_id, device_id, seq, event, device_wall_ms, uncertainty_ms, at_ms, order_id,"
-    " key_id, holder_id, refusal, missed FROM doors_access "
+    " key_id, holder_id, refusal, missed, position FROM doors_access "
 )
-_LOG_OF_ALL: Final = _LOG + "ORDER BY position DESC LIMIT ?"
-_LOG_OF_ONE: Final = _LOG + "WHERE door_id = ? ORDER BY position DESC LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,7 @@ class AccessView:
     holder_id: str | None
     refusal: LockRefusal | None
     missed: int
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +148,79 @@ async def key_by_id(reader: Reader, key_id: str) -> KeyView | None:
     """One key."""
     row = await reader.row(f"{_KEY} WHERE k.key_id = ?", (key_id,))
     return None if row is None else _key(row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterView:
+    """A key for every door: who answers for it, and where it is kept."""
+
+    master_id: str
+    kind: MasterKind
+    holder_id: str
+    label: str
+    cti: str
+    point: bytes | None
+    valid_from_s: int
+    valid_until_s: int
+    revoked_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterUseView:
+    """Where a key for every door was seen, by the lock's own clock."""
+
+    master_id: str
+    holder_id: str
+    label: str
+    door_id: str
+    door_title: str
+    event: EventKind
+    device_wall_ms: int
+
+
+async def masters(reader: Reader) -> list[MasterView]:
+    """The list of the sealed envelopes, newest first; also those that are over."""
+    rows = await reader.rows(
+        "SELECT master_id, kind, holder_id, label, cti, point, valid_from_s, valid_until_s,"
+        " revoked_at_ms FROM doors_master ORDER BY rowid DESC LIMIT ?",
+        (KEYS_MAX,),
+    )
+    return [
+        MasterView(
+            master_id=row[0],
+            kind=MasterKind(row[1]),
+            holder_id=row[2],
+            label=row[3],
+            cti=row[4],
+            point=None if row[5] is None else bytes.fromhex(row[5]),
+            valid_from_s=row[6],
+            valid_until_s=row[7],
+            revoked_at_ms=row[8],
+        )
+        for row in rows
+    ]
+
+
+async def master_uses(reader: Reader, limit: int = 50) -> list[MasterUseView]:
+    """Where they were seen, newest first."""
+    rows = await reader.rows(
+        "SELECT u.master_id, m.holder_id, m.label, u.door_id, d.title, u.event, u.device_wall_ms"
+        " FROM doors_master_use u JOIN doors_master m ON m.master_id = u.master_id"
+        " JOIN doors_door d ON d.door_id = u.door_id ORDER BY u.position DESC LIMIT ?",
+        (min(limit, LOG_ROWS_MAX),),
+    )
+    return [
+        MasterUseView(
+            master_id=row[0],
+            holder_id=row[1],
+            label=row[2],
+            door_id=row[3],
+            door_title=row[4],
+            event=EventKind(row[5]),
+            device_wall_ms=row[6],
+        )
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,13 +381,24 @@ async def last_opening(reader: Reader, door_id: str) -> OpeningView | None:
 
 
 async def access_log(
-    reader: Reader, *, door_id: str | None = None, limit: int = 50
+    reader: Reader,
+    *,
+    door_id: str | None = None,
+    holder_id: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[AccessView]:
-    """What locks said happened, newest first, of one door or of all."""
-    one_door = door_id is not None
+    """What locks said happened, newest first, of one door or of all, of one holder or of all.
+
+    The order is that in which we learned it; each line has the lock's own time and its doubt. The
+    next page is what lies `before` the last position of this one.
+    """
+    wanted = [("door_id = ?", door_id), ("holder_id = ?", holder_id), ("position < ?", before)]
+    asked = [(clause, value) for clause, value in wanted if value is not None]
+    where = " AND ".join(clause for clause, _ in asked)
     rows = await reader.rows(
-        _LOG_OF_ONE if one_door else _LOG_OF_ALL,
-        (*([door_id] if one_door else []), min(limit, LOG_ROWS_MAX)),
+        f"{_LOG}{f'WHERE {where} ' if where else ''}ORDER BY position DESC LIMIT ?",
+        (*(value for _, value in asked), min(limit, LOG_ROWS_MAX)),
     )
     return [
         AccessView(
@@ -325,6 +414,7 @@ async def access_log(
             holder_id=row[9],
             refusal=None if row[10] is None else LockRefusal(row[10]),
             missed=row[11],
+            position=row[12],
         )
         for row in rows
     ]

@@ -18,10 +18,12 @@ from appliance.engines.doors.messages import (
     HolderKind,
     KeyReason,
     LeaseRenewed,
+    NoteMasterUsed,
     ResidentEvicted,
     RevocationAsked,
     RevokeKey,
     RevokeKeys,
+    RevokeMaster,
     SettleOpening,
     TakeUpKeys,
 )
@@ -36,6 +38,8 @@ from appliance.engines.doors.scene import (
     key_used,
     keys_ahead,
     keys_where,
+    master_seen,
+    masters_of,
     opening_awaits,
     stay_end_s,
 )
@@ -89,6 +93,10 @@ def _staff_gone(facts: Facts, event: StaffDeactivated, _: Recorded) -> Sequence[
         *_end_phones(facts, HolderKind.STAFF, event.person_id, "deactivated"),
         # Whoever came on their word goes with them.
         *_end_each(keys_where(facts, "sponsor", event.person_id), "sponsor_gone"),
+        *(
+            RevokeMaster(master_id=master_id, reason="deactivated")
+            for master_id in masters_of(facts, event.person_id)
+        ),
     ]
 
 
@@ -215,6 +223,23 @@ def _other_dates(facts: Facts, event: BookingChanged, _: Recorded) -> Sequence[C
     return [_revoke(HolderKind.STAY, event.stay_id, door, "other_dates") for door, _room in ahead]
 
 
+def _master_seen(facts: Facts, event: AccessLogged, _: Recorded) -> Sequence[Command]:
+    """A key for every door is loud, whatever the lock said to it and however late we hear of it."""
+    master_id = master_seen(facts, event.cti)
+    if master_id is None:
+        return []
+    return [
+        NoteMasterUsed(
+            master_id=master_id,
+            door_id=event.door_id,
+            device_id=event.device_id,
+            seq=event.seq,
+            event=event.event,
+            device_wall_ms=event.device_wall_ms,
+        )
+    ]
+
+
 def _used(facts: Facts, event: AccessLogged, _: Recorded) -> Sequence[Command]:
     """A guest who opened with a prepared key is the one the door belongs to now."""
     if event.event is not EventKind.UNLOCKED or event.key_id is None:
@@ -284,6 +309,7 @@ INLINE: Final = (
     InlineReaction(event=BookingChanged, react=_other_dates),
     InlineReaction(event=DepartedElsewhere, react=_gone),
     InlineReaction(event=AccessLogged, react=_used),
+    InlineReaction(event=AccessLogged, react=_master_seen),
     InlineReaction(event=CheckedOut, react=_gone),
     InlineReaction(event=CheckInUndone, react=_gone),
     InlineReaction(event=StayCancelled, react=_gone),

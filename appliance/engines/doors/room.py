@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from appliance.engines.doors import ahead, leases, phones, rules, scene
+from appliance.engines.doors import ahead, denylists, leases, masters, phones, rules, scene
 from appliance.engines.doors.door import fold_door, fold_nothing
 from appliance.engines.doors.messages import (
     ClearKeyRisk,
     CutKey,
+    CutMaster,
     EndPhones,
     EnrolPhone,
     EvictResident,
+    IssueDenylist,
     LogAccess,
     NoteDelivery,
     NoteKeyRisk,
+    NoteMasterShown,
+    NoteMasterUsed,
     NotePinShown,
     OpenDoor,
     PrepareKey,
@@ -22,6 +26,7 @@ from appliance.engines.doors.messages import (
     RenewLease,
     RevokeKey,
     RevokeKeys,
+    RevokeMaster,
     SettleOpening,
     TakeUpKeys,
 )
@@ -74,6 +79,36 @@ ENGINE: Final = Engine(
             stream=scene.door_stream,
             load=scene.load_door,
             decide=rules.revoke_key,
+        ),
+        Handling(
+            command=CutMaster,
+            stream=masters.cut_stream,
+            load=masters.load_cut,
+            decide=masters.cut_master,
+        ),
+        Handling(
+            command=RevokeMaster,
+            stream=masters.master_stream,
+            load=masters.load_master,
+            decide=masters.revoke_master,
+        ),
+        Handling(
+            command=NoteMasterShown,
+            stream=masters.master_stream,
+            load=masters.load_master,
+            decide=masters.note_shown,
+        ),
+        Handling(
+            command=NoteMasterUsed,
+            stream=masters.master_stream,
+            load=masters.load_master,
+            decide=masters.note_used,
+        ),
+        Handling(
+            command=IssueDenylist,
+            stream=lambda *_: denylists.STREAM,
+            load=denylists.load_issued,
+            decide=denylists.issue_denylist,
         ),
         Handling(
             command=RenewLease,
@@ -135,6 +170,8 @@ ENGINE: Final = Engine(
         "holders": leases.fold_holder,
         "locks": rules.fold_lock,
         "phones": fold_nothing,
+        "masters": masters.fold_master,
+        "denylists": denylists.fold_denylist,
         "risks": ahead.fold_risks,
     },
     projection=PROJECTION,

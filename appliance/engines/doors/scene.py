@@ -185,9 +185,8 @@ def load_state(facts: Facts, command: SettleOpening, _: Context) -> DoorState:
 
 def load_delivery(facts: Facts, command: NoteDelivery, context: Context) -> DeliveryScene:
     """The key, and the lock that the door has now."""
-    return DeliveryScene(
-        door=door_of(facts, command.door_id), key=load_key(facts, command, context)
-    )
+    key = load_key(facts, command, context) or _master(facts, "master_id = ?", command.key_id)
+    return DeliveryScene(door=door_of(facts, command.door_id), key=key)
 
 
 def load_key(facts: Facts, command: NoteDelivery | NotePinShown, _: Context) -> NamedKey | None:
@@ -353,11 +352,50 @@ def _named_by(facts: Facts, command: LogAccess, door_id: str) -> NamedKey | None
         if row is not None:
             return _key(facts, "key_id = ? AND door_id = ?", row[0], door_id)
     if command.cti is not None:
-        return _key(facts, "cti = ? AND door_id = ?", command.cti, door_id)
+        own = _key(facts, "cti = ? AND door_id = ?", command.cti, door_id)
+        return own or _zoned(facts, command.cti) or _master(facts, "cti = ?", command.cti)
     if command.slot is not None:
         # The last key of a slot: the one before it lost the slot when this one was cut.
         return _key(facts, "slot = ? AND door_id = ?", command.slot, door_id)
     return None
+
+
+def _zoned(facts: Facts, cti: str) -> NamedKey | None:
+    """A key of another door of the same group."""
+    row = facts.row(
+        "SELECT k.key_id, k.holder_kind, k.holder_id FROM doors_key k"
+        " JOIN doors_common c ON c.door_id = k.door_id AND c.zone IS NOT NULL WHERE k.cti = ?",
+        (cti,),
+    )
+    if row is None:
+        return None
+    return NamedKey(key_id=row[0], holder_kind=HolderKind(row[1]), holder_id=row[2])
+
+
+def _master(facts: Facts, where: str, value: str) -> NamedKey | None:
+    row = facts.row(
+        f"SELECT master_id, holder_id FROM doors_master WHERE {where}",  # noqa: S608 - ours
+        (value,),
+    )
+    if row is None:
+        return None
+    return NamedKey(key_id=row[0], holder_kind=HolderKind.STAFF, holder_id=row[1])
+
+
+def master_seen(facts: Facts, cti: str | None) -> str | None:
+    """The key for every door that goes by this name; None for any other."""
+    named = None if cti is None else _master(facts, "cti = ?", cti)
+    return None if named is None else named.key_id
+
+
+def masters_of(facts: Facts, holder_id: str) -> list[str]:
+    """The keys for every door that somebody answers for."""
+    rows = facts.rows(
+        "SELECT master_id FROM doors_master WHERE holder_id = ? AND revoked_at_ms IS NULL"
+        " ORDER BY rowid",
+        (holder_id,),
+    )
+    return [row[0] for row in rows]
 
 
 def _key(facts: Facts, where: str, value: str | int, door_id: str) -> NamedKey | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.engines.doors.credentials import KeyFacts, Locksmith, device_secret, is_trivial
@@ -82,6 +82,7 @@ def test_a_pin_is_the_same_each_time_and_through_an_extension() -> None:
     assert pin != smith().pin(replace(KEY, door_id="door-205"))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=SLOT_MAX, max_size=SLOT_MAX))
 def test_no_two_slots_of_a_door_share_a_pin(names: list[str]) -> None:
     pins = [

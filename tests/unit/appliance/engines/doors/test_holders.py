@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.engines.concierge.messages import (
@@ -308,6 +308,7 @@ HOURS = st.tuples(st.integers(1, 127), st.integers(0, 1_439), st.integers(1, 1_4
 MOMENTS = st.integers(1_700_000_000, 1_900_000_000)
 
 
+@settings(deadline=None)
 @given(hours=HOURS, at_s=MOMENTS, zone=st.sampled_from(ZONES))
 def test_weekly_hours_say_what_the_clock_on_the_wall_says(
     hours: tuple[int, int, int], at_s: int, zone: str
@@ -335,6 +336,7 @@ def test_an_hour_that_comes_twice_is_open_twice_and_one_that_never_comes_is_not(
     assert not any(in_hours(hours, spring + step * 1_800, "Europe/Berlin") for step in range(5))
 
 
+@settings(deadline=None)
 @given(
     day=st.dates(date(2024, 1, 1), date(2032, 1, 1)),
     minute=st.integers(0, 1_439),
