@@ -1,5 +1,6 @@
-"""The same promises at one door, whoever made its lock: bus, Nuki, NPK over Bluetooth, Zigbee.
+"""The same promises at one door, whoever made its lock.
 
+A lock that speaks our words on the bus, a Nuki, one behind Zigbee2MQTT, NPK over Bluetooth, Zigbee.
 The doors engine, its gateway and its rules are the same objects in every case; only what
 `inventory.door_fitted` says of the door is another.
 """
@@ -13,7 +14,7 @@ import pytest
 
 from appliance.bus.words import LockRefusal, Outcome, Verb
 from appliance.engines.doors.messages import HolderKind, RevokeKeys
-from support.many_vendors import BUS, NPK, NUKI, NUMBER, VENDORS, Scene, Vendor, at_door
+from support.many_vendors import BUS, NPK, NUKI, NUMBER, VENDORS, Z2M, Scene, Vendor, at_door
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -212,7 +213,7 @@ def test_a_door_goes_round_all_makers_and_back(tmp_path: Path) -> None:
     async def told() -> None:
         async with at_door(NUKI, tmp_path) as scene, AsyncExitStack() as stack:
             first = scene.hung
-            for vendor in (NPK, BUS):
+            for vendor in (NPK, Z2M, BUS):
                 place = tmp_path / f"{vendor}-next"
                 place.mkdir()
                 hung = await stack.enter_async_context(vendor.hang(scene.house, place, NUMBER))

@@ -1,4 +1,4 @@
-"""One door of one house, and four makers' locks that may hang at it, each behind its real driver.
+"""One door of one house, and five makers' locks that may hang at it, each behind its real driver.
 
 Everything is in one loop: the doors engine with its gateway, the in-process bus, the driver's desks,
 keep and supervisor, its radio, and the twin's lock. Time is virtual where the lock's stack allows
@@ -37,6 +37,7 @@ from drivers.ble.things import salt_of
 from drivers.http.radio import build as build_http
 from drivers.keep import connect
 from drivers.main import hire
+from drivers.mqtt.radio import build as build_mqtt
 from drivers.radios import Setting, Thing
 from drivers.running import Parts, run
 from drivers.switchboard import will_of
@@ -52,11 +53,13 @@ from twin.faults import Fault, Trouble
 from twin.flash import Flash
 from twin.http.loop import LoopWire
 from twin.http.nuki import NukiBridgeTwin, NukiFault, NukiLockTwin
+from twin.mqtt.zigbee2mqtt import BASE, GatewayFault, Z2mLock, Zigbee2MqttTwin
 from twin.npk_lock import NpkIdentity, NpkLock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from appliance.bus.in_process import InProcessBus
     from appliance.bus.port import Message
     from appliance.engines.doors.gateway import Settled
     from drivers.port import Radio
@@ -275,6 +278,7 @@ class Behind:
     thing: Thing
     kind: str
     presser: ec.EllipticCurvePrivateKey
+    also: tuple[str, ...] = ()
     nursery: Nursery = field(default_factory=lambda: Nursery(lambda _name, _error: None))
 
     @property
@@ -302,17 +306,24 @@ class Behind:
             }
         )
 
-    @asynccontextmanager
-    async def running(self, radio: Radio, setting: Setting) -> AsyncGenerator[Any, None]:
-        """The driver as `drivers.main` builds it, on the in-process bus."""
-        bus = self.house.hub.join(
+    def join(self) -> InProcessBus:
+        """The driver's connection, not up yet."""
+        return self.house.hub.join(
             self.bridge,
             role=BusRole.BRIDGE,
             devices=(self.thing.name,),
+            also=self.also,
             will=will_of(self.bridge),
             connected=False,
             nursery=self.nursery,
         )
+
+    @asynccontextmanager
+    async def running(
+        self, radio: Radio, setting: Setting, bus: InProcessBus | None = None
+    ) -> AsyncGenerator[InProcessBus, None]:
+        """The driver as `drivers.main` builds it, on the in-process bus."""
+        bus = bus or self.join()
         db = connect(self.folder / "driver.db")
         db.execute("PRAGMA synchronous=OFF")
         driver = await run(
@@ -380,6 +391,41 @@ async def _nuki(house: DoorsHouse, folder: Path, number: int) -> AsyncGenerator[
         )
     await outside.close()
     await wire.close()
+
+
+@asynccontextmanager
+async def _z2m(house: DoorsHouse, folder: Path, number: int) -> AsyncGenerator[Hung, None]:
+    behind = _behind(house, folder, number, "mqtt", "zigbee2mqtt", address=f"{BASE}/Door {number}")
+    behind.also = (BASE,)
+    outside = Nursery(lambda _name, _error: None)
+    lock = Z2mLock(f"Door {number}", relock_s=None)
+    gateway = Zigbee2MqttTwin(
+        [lock],
+        bus=house.hub.join("z2m", role=BusRole.BRIDGE, also=(BASE,)),
+        clock=house.clock,
+        nursery=outside,
+        journal=house.journal,
+    )
+    await gateway.start()
+
+    async def lose_answer() -> None:
+        gateway.faults[lock.name] = GatewayFault.QUIET
+
+    bus = behind.join()
+    # A guest's door on this path is a property's own decision (docs/adapters.md).
+    setting = behind.setting(bus=bus, options={"guest_locks": True})
+    async with behind.running(build_mqtt(setting), setting, bus):
+        yield Hung(
+            device=behind.thing.name,
+            protocol=LockProtocol.Z2M,
+            moves=lambda: house.journal.count("bolt", device=lock.name, to="unlocked", via="rf"),
+            lose_answer=lose_answer,
+            pins=False,
+            close_line=bus.cut,
+            open_line=bus.connect,
+        )
+    assert not gateway.refused
+    await outside.close()
 
 
 @asynccontextmanager
@@ -492,7 +538,8 @@ BUS = Vendor(name="bus", hang=_bus_lock)
 NUKI = Vendor(name="nuki", hang=_nuki)
 NPK = Vendor(name="npk", hang=_npk)
 ZIGBEE = Vendor(name="zigbee", hang=_zigbee, virtual=False)
-VENDORS = (BUS, NUKI, NPK, ZIGBEE)
+Z2M = Vendor(name="z2m", hang=_z2m)
+VENDORS = (BUS, NUKI, Z2M, NPK, ZIGBEE)
 
 __all__ = [
     "BUS",
@@ -500,6 +547,7 @@ __all__ = [
     "NUKI",
     "NUMBER",
     "VENDORS",
+    "Z2M",
     "ZIGBEE",
     "Hung",
     "Outcome",
