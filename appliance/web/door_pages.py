@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from appliance.engines.doors.messages import NotePinShown
+from appliance.engines.doors.messages import NotePinShown, RemovePhone
 from appliance.kernel.messages import Done
 from appliance.web import guest
 from appliance.web.limits import TUNNEL_ROOT
-from appliance.web.pages import new_command_id
+from appliance.web.pages import new_command_id, see
 
 if TYPE_CHECKING:
     from appliance.web.context import Ports, Request
@@ -72,6 +72,7 @@ class DoorPages:
         return [
             web.get(TUNNEL_ROOT + "{door}", self.door),
             web.post(TUNNEL_ROOT + "{door}/pin", self.pin),
+            web.post(TUNNEL_ROOT + "{door}/forget", self.forget),
         ]
 
     async def door(self, request: web.Request) -> web.StreamResponse:
@@ -100,6 +101,25 @@ class DoorPages:
             return await self._page(request, asked, door, problem=asked.say(said))
         return await self._page(request, asked, door, pin=self._ports.locksmith.pin(facts))
 
+    async def forget(self, request: web.Request) -> web.StreamResponse:
+        """POST /my/doors/<door>/forget: one phone of this stay gets no key any more."""
+        asked = await self._pages.guest(request)
+        if asked is None:
+            return await self._pages.ended(request)
+        door = await guest.door_of(asked, request.match_info["door"][:80])
+        if door is None:
+            return await self._pages.not_found(request)
+        form = await self._pages.form(request)
+        command = RemovePhone(
+            holder_kind=door.key.holder_kind,
+            holder_id=door.key.holder_id,
+            phone_id=form.get("phone", "")[:80],
+        )
+        said = await asked.ask(command, self._pages.command_id(form))
+        if not isinstance(said, Done):
+            return await self._page(request, asked, door, problem=asked.say(said))
+        return see(TUNNEL_ROOT + door.door_id)
+
     async def _page(
         self,
         request: web.Request,
@@ -110,6 +130,7 @@ class DoorPages:
         problem: str = "",
     ) -> web.StreamResponse:
         texts = {key: asked.text(f"page.phone.{key}", door=door.title) for key in _SAID}
+        texts["this_one"] = asked.text("page.phones.this_one")
         texts |= {f"reason.{key}": asked.text(f"page.door.reason.{key}") for key in REASONS}
         return await self._pages.page(
             asked,
@@ -119,6 +140,7 @@ class DoorPages:
             pin=pin,
             problem=problem,
             texts=texts,
+            phones=await guest.phones_of(asked),
             command_id=new_command_id(),
             root=TUNNEL_ROOT,
         )

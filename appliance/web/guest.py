@@ -224,6 +224,12 @@ async def door_of(asked: Request, door_id: str) -> DoorNow | None:
     )
 
 
+async def phones_of(asked: Request) -> list[doors.PhoneView]:
+    """The phones of the asker's own stay, newest first."""
+    stay_id = _stay_id(asked)
+    return [] if stay_id is None else await doors.phones_of(asked.reader, HolderKind.STAY, stay_id)
+
+
 async def climate_of(asked: Request, room_id: str) -> ClimateNow | None:
     """The room's thermostat, or None where there is none to reach."""
     device_id = await climate.load_thermostat_id(asked, room_id)

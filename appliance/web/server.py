@@ -64,13 +64,16 @@ def build_app(ports: Ports, *, dev: bool = False) -> web.Application:
     app.on_startup.append(tunnels.start)
     app.add_routes(tunnels.routes())
     app.add_routes(Console(ports, sessions, pages, desk).routes())
+    static = _static()
     app.add_routes(
         [
             web.post(LIVE_PATH, entrance.post),
             web.get(LIVE_PATH, entrance.get),
             web.get("/healthz", _alive),
             web.get("/metrics", _metrics(ports)),
-            web.get("/static/{name}", _static()),
+            web.get("/static/{name}", static),
+            # Below /my/, so that it minds the door's pages and no others.
+            web.get("/my/{name:worker\\.js}", static),
         ]
     )
     return app

@@ -155,7 +155,9 @@ class Sessions:
         if header:
             response: web.StreamResponse = web.json_response({})
         else:
-            response = web.Response(status=303, headers={"Location": "/sign-in"})
+            # The phone's own key and the door's page go with the session that they belong to.
+            forget = {"Clear-Site-Data": '"cache", "storage"'}
+            response = web.Response(status=303, headers={"Location": "/sign-in", **forget})
         response.del_cookie(GUEST_COOKIE, path="/")
         response.del_cookie(REFRESH_COOKIE, path="/sign-in")
         return response

@@ -19,6 +19,7 @@ from support.tunnel_lock import GuestPhone, TunnelLock, fit
 from support.whole_house import WholeHouse, copied, open_whole_house, property_folder
 from twin.flash import Flash
 from twin.journal import Journal
+from twin.line import Cut, Line
 from twin.npk_lock import NpkLock
 
 __all__ = ["property_folder"]
@@ -44,6 +45,8 @@ class Scene:
     door_id: str
     stay_id: str
     trouble: list[str]
+    base: str
+    line: Line
 
     @property
     def opened(self) -> int:
@@ -51,7 +54,7 @@ class Scene:
 
     async def open_page(self) -> None:
         """The door's page, with this phone's key in it."""
-        await self.page.goto(f"{self.house.url}/my/doors/{self.door_id}")
+        await self.page.goto(f"{self.base}/my/doors/{self.door_id}")
         await expect(self.page.get_by_text("This phone has its own key")).to_be_visible()
 
     async def tap(self, way: re.Pattern[str], says: str | re.Pattern[str]) -> None:
@@ -69,7 +72,7 @@ async def browser() -> AsyncGenerator[Browser, None]:
 
 @asynccontextmanager
 async def open_scene(
-    house: WholeHouse, browser: Browser, *, script: str = "", base: str = ""
+    house: WholeHouse, browser: Browser, *, script: str = "", host: str = "127.0.0.1"
 ) -> AsyncGenerator[Scene, None]:
     """The guest checked in and signed in; the lock of 101 is in reach of phone and box."""
     async with phone(browser) as context:
@@ -82,17 +85,21 @@ async def open_scene(
         page.on("pageerror", lambda error: trouble.append(str(error)))
         page.on("console", lambda said: trouble.append(said.text) if said.type == "error" else None)
         near = EmulatedLock(page, door.lock, door.lock.core.door_number)
-        if not script and not base:
+        if not script and host == "127.0.0.1":
             await near.start()
-        await page.goto(f"{base or house.url}/sign-in")
+        line = Line(house.journal, house.box.clock, house.nursery)
+        port = line.add("wi-fi", "127.0.0.1", int(house.url.rpartition(":")[2]))
+        base = f"http://{host}:{port}"
+        await page.goto(f"{base}/sign-in")
         await page.get_by_label("Room number").fill("101")
         await page.get_by_label("Surname", exact=True).fill("Weber")
         await page.get_by_role("button", name="Sign in").first.click()
         await page.wait_for_url("**/stay")
         door_id = await house.door_of("101")
         try:
-            yield Scene(house, page, door, near, door_id, stay_id, trouble)
+            yield Scene(house, page, door, near, door_id, stay_id, trouble, base, line)
         finally:
+            line.close()
             await near.stop()
 
 
@@ -207,9 +214,9 @@ async def test_a_lock_that_lost_its_clock_is_told_the_time_by_the_guests_phone(
 ) -> None:
     await scene.open_page()
     scene.door.lock.lose_clock()
-    await scene.page.context.set_offline(True)
+    scene.line.cut(Cut.REFUSED)
     await scene.tap(BLUETOOTH, "Room 101 stays locked. Its clock is not set.")
-    await scene.page.context.set_offline(False)
+    scene.line.heal()
     await scene.tap(BLUETOOTH, UNLOCKED)
     scene.door.lock.lose_clock()
     await scene.tap(TUNNEL, UNLOCKED)
@@ -242,10 +249,36 @@ async def test_a_lock_that_is_not_the_one_is_told_nothing(scene: Scene) -> None:
 
 async def test_away_from_the_box_the_phone_still_opens_by_bluetooth(scene: Scene) -> None:
     await scene.open_page()
-    await scene.page.context.set_offline(True)
+    scene.line.cut(Cut.REFUSED)
     await scene.tap(TUNNEL, re.compile("Your phone is not online in the house"))
     await scene.tap(BLUETOOTH, UNLOCKED)
     assert scene.opened == 1
+
+
+async def test_the_page_is_there_without_the_box_and_opens_the_door(scene: Scene) -> None:
+    await scene.open_page()
+    await scene.page.evaluate(
+        """async () => {
+          const ready = async () => navigator.serviceWorker.controller !== null
+            && await (await caches.open("door 1")).match(location.pathname) !== undefined;
+          while (!await ready()) await new Promise((go) => { setTimeout(go, 10); });
+        }"""
+    )
+    scene.line.cut(Cut.REFUSED)
+    await scene.page.reload()
+    await expect(scene.page.get_by_text("Your phone is not online in the house")).to_be_visible()
+    await scene.tap(BLUETOOTH, UNLOCKED)
+    assert scene.opened == 1
+    # Signing out takes the key and the page out of the phone.
+    scene.line.heal()
+    await scene.page.reload()
+    await scene.page.get_by_role("button", name="Sign out").click()
+    await scene.page.wait_for_url("**/sign-in")
+    left = await scene.page.evaluate(
+        """async () => [await caches.keys(), (await indexedDB.databases()).length,
+          (await navigator.serviceWorker.getRegistrations()).length]"""
+    )
+    assert left == [[], 0, 0]
 
 
 async def test_a_browser_without_bluetooth_is_offered_the_way_through_the_box_first(
@@ -262,20 +295,21 @@ async def test_without_a_secure_connection_the_page_says_so_and_the_box_still_op
     property_folder: Path, tmp_path: Path, browser: Browser
 ) -> None:
     settings = copied(property_folder, tmp_path)
-    async with open_whole_house(
-        settings,
-        tmp_path,
-        change=lambda ports: replace(
-            ports,
-            settings=ports.settings.model_copy(update={"allowed_hosts": ["127.0.0.1", "box.test"]}),
-        ),
-    ) as house:
-        base = house.url.replace("127.0.0.1", "box.test")
-        async with open_scene(house, browser, base=base) as scene:
-            await scene.page.goto(f"{base}/my/doors/{scene.door_id}")
-            await expect(
-                scene.page.get_by_text("not come over a secure connection")
-            ).to_be_visible()
-            names = await scene.page.locator("#ways button").all_inner_texts()
-            assert names == ["Open Room 101"]
-            assert await house.facts("doors.phone_enrolled.v1") == 0
+    async with (
+        open_whole_house(
+            settings,
+            tmp_path,
+            change=lambda ports: replace(
+                ports,
+                settings=ports.settings.model_copy(
+                    update={"allowed_hosts": ["127.0.0.1", "box.test"]}
+                ),
+            ),
+        ) as house,
+        open_scene(house, browser, host="box.test") as scene,
+    ):
+        await scene.page.goto(f"{scene.base}/my/doors/{scene.door_id}")
+        await expect(scene.page.get_by_text("not come over a secure connection")).to_be_visible()
+        names = await scene.page.locator("#ways button").all_inner_texts()
+        assert names == ["Open Room 101"]
+        assert await house.facts("doors.phone_enrolled.v1") == 0

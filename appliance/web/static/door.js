@@ -125,6 +125,14 @@ function offer(phone, key) {
   status.before(...ways);
 }
 
+// The page itself, for the hour in which the box cannot be reached.
+async function keepPage() {
+  if (!("serviceWorker" in navigator)) return;
+  await navigator.serviceWorker.register("/my/worker.js", { scope: "/my/" });
+  await navigator.serviceWorker.ready;
+  await (await caches.open("door 1")).add(location.pathname);
+}
+
 async function begin() {
   place.append(element("h2", { textContent: texts.title }), status);
   place.hidden = false;
@@ -136,7 +144,10 @@ async function begin() {
   if (!key) return say("", fresh ? texts.no_lock : texts.no_key);
   if (key.endsS * 1000 <= Date.now()) return say("wait", texts.old);
   offer(phone, key);
-  return say("hint", texts.ready);
+  const mine = document.querySelector(`[data-phone="${phone.id}"] span`);
+  if (mine) mine.textContent = `${texts.this_one}. ${mine.textContent}`;
+  if (fresh) keepPage().catch(() => {}); // a browser that keeps nothing opens doors all the same
+  return say("hint", fresh ? texts.ready : texts.line);
 }
 
 begin().catch((error) => {

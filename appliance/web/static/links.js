@@ -52,7 +52,7 @@ async function choose(number, tag) {
 }
 
 async function connect(device, number) {
-  const server = await within(device.gatt.connect());
+  const server = await within(device.gatt.connect(), "link_lost");
   const service = await server.getPrimaryService(SERVICE);
   const info = await service.getCharacteristic(INFO);
   const [, found] = decode(bytesOf(await info.readValue()));
@@ -77,10 +77,10 @@ async function connect(device, number) {
 const bytesOf = (view) =>
   new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
-function within(promise) {
+function within(promise, code) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new LinkError("link_lost")), OPEN_MS_MAX);
+    timer = setTimeout(() => reject(new LinkError(code)), OPEN_MS_MAX);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -102,6 +102,6 @@ export async function byTunnel(path) {
     socket.addEventListener("open", resolve);
     socket.addEventListener("close", () => reject(new LinkError("line")));
   });
-  await within(opened);
+  await within(opened, "line");
   return { conversation, close: () => socket.close(), refused: () => refusal };
 }

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from support.tunnel_lock import fit
+from support.tunnel_lock import GuestPhone, fit
 from support.whole_house import Browser, WholeHouse
 from unit.appliance.web.test_pages import check_basics
 
@@ -63,6 +63,24 @@ async def test_a_pin_is_shown_on_demand_and_the_look_is_a_fact(house: WholeHouse
             assert said.headers["Cache-Control"] == "no-store"
         await browser.get(f"/my/doors/{door_id}")
         assert found[1] not in browser.text
+
+
+async def test_a_guest_takes_a_lost_phones_key_away(house: WholeHouse) -> None:
+    await fit(house)
+    async with house.browser() as browser:
+        door_id = await at_their_door(house, browser)
+        key = await GuestPhone(browser).enrol()
+        assert key["doorId"] == door_id
+        await browser.get(f"/my/doors/{door_id}")
+        assert "Phones with a key of their own: 1" in browser.text
+        check_basics(browser.text, "en")
+        form = {"id": browser.hidden("id", 2), "phone": browser.hidden("phone")}
+        await browser.post(f"/my/doors/{door_id}/forget", form)
+        assert (browser.status, browser.at) == (200, f"/my/doors/{door_id}")
+        assert "Phones with a key" not in browser.text
+        await browser.post(f"/my/doors/{door_id}/forget", {"phone": "phone-nobody"})
+        assert "This phone is not enrolled." in browser.text
+        assert await house.facts("doors.phone_removed.v1") == 1
 
 
 async def test_another_guests_door_is_not_there(house: WholeHouse) -> None:
