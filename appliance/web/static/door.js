@@ -144,8 +144,13 @@ async function begin() {
   if (!key) return say("", fresh ? texts.no_lock : texts.no_key);
   if (key.endsS * 1000 <= Date.now()) return say("wait", texts.old);
   offer(phone, key);
-  const mine = document.querySelector(`[data-phone="${phone.id}"] span`);
-  if (mine) mine.textContent = `${texts.this_one}. ${mine.textContent}`;
+  const mine = document.querySelector(`[data-phone="${phone.id}"]`);
+  if (mine) {
+    // Signing out is how this phone gives its key up; taken away here, it would fetch it again.
+    const since = mine.querySelector("span");
+    since.textContent = `${texts.this_one}. ${since.textContent}`;
+    mine.querySelector("form").remove();
+  }
   if (fresh) keepPage().catch(() => {}); // a browser that keeps nothing opens doors all the same
   return say("hint", fresh ? texts.ready : texts.line);
 }
