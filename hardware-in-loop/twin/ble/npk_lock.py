@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 # Frames that a phone may have in the air before we have looked at one; more is a flood.
 FRAMES_WAITING_MAX: Final = 256
+# A host whose link ends behind the last notification may drop it unread: BlueZ sees the end first
+# (on an emulated machine always, on a busy one now and then). Longer than any such host needs.
+LINGER_S: Final = 0.5
 # The advertisement is looked at this often: flags change by time alone.
 LOOK_S: Final = 10.0
 
@@ -49,6 +53,9 @@ class _Talk:
 
     session: LockSession
     frames: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(FRAMES_WAITING_MAX))
+    gone: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class BleLock(Peripheral):
@@ -119,6 +126,8 @@ class BleLock(Peripheral):
         talk = self._talks.pop(connection.handle, None)
         if talk is not None:
             talk.session.close()
+            if not talk.gone.done():
+                talk.gone.set_result(None)
         super().disconnected(connection)
 
     def _written(self, connection: Connection | None, value: bytes) -> None:
@@ -149,8 +158,15 @@ class BleLock(Peripheral):
             await self._give(connection, out)
             self._arm_relock()
             if out.hang_up:
+                if out.frames:
+                    await self._linger(talk)
                 await self.hang_up(connection)
                 return
+
+    async def _linger(self, talk: _Talk) -> None:
+        """Let the last word be read: whoever has it hangs up by himself."""
+        with contextlib.suppress(TimeoutError):
+            await within(self._clock, LINGER_S, talk.gone)
 
     async def _give(self, connection: Connection, out: Out) -> None:
         for frame in out.frames:
