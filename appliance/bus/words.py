@@ -111,6 +111,7 @@ class Order:
     level_pct: int | None = None
     denylist: bytes | None = None  # COSE_Sign1 of the issuer (npk1.md), for locks that verify it
     after_seq: int | None = None  # READ: say the events after this number again
+    errand_key: bytes | None = None  # for a driver: visit this lock for its log and clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

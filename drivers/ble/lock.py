@@ -122,7 +122,8 @@ class NpkLock:
     async def carry_out(self, order: Order, *, deadline_s: float, pin: Pin | None = None) -> Told:
         """One order; a session that breaks is made again under the same command id."""
         del pin  # no keypad
-        self._ground.errands.offer(self.name, self._fitting.lock_id, order.credential)
+        for key in (order.errand_key, order.credential):
+            self._ground.errands.offer(self.name, self._fitting.lock_id, key)
         self._ground.courier.offer(order.denylist)
         self.tunnelling.make_way()
         match order.verb:

@@ -291,6 +291,7 @@ class Gateway:
             # The writer was held up: whoever pressed has walked on.
             await self._settle(opening, Outcome.NOT_SENT, None, "not_sent")
             return
+        presser = self._pressers.get(event.door_id)
         try:
             with self._tracer.span("press", opening.trace, device=event.device_id) as span:
                 order = Order(
@@ -298,7 +299,10 @@ class Gateway:
                     verb=Verb.UNLOCK,
                     expires_at_ms=event.expires_at_ms,
                     reply_topic=answer_topic(event.device_id),
-                    credential=self.locksmith.press(event, self._pressers.get(event.door_id)),
+                    credential=self.locksmith.press(event, presser),
+                    errand_key=None
+                    if presser is None
+                    else self.locksmith.errand(event, presser, self._clock.read().wall_s),
                     traceparent=span.traceparent,
                 )
                 told = await self._orders.order(event.device_id, order, answer_s_max=ANSWER_S_MAX)

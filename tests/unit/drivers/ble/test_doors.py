@@ -425,6 +425,22 @@ async def test_a_key_for_errands_comes_with_an_order_and_outlives_a_restart(
 
 
 @on_the_air
+async def test_a_press_brings_the_key_for_errands_and_a_forged_one_is_not_kept(
+    tmp_path: Path,
+) -> None:
+    async with corridor(tmp_path) as doors:
+        forged = Keys(presser=doors.keys.presser).credential(
+            FIRST_DOOR, now_s=doors.now_s, bits=cose.ADMIN_BIT
+        )
+        await doors.press(doors.order(errand_key=forged))
+        assert not doors.radio.things.locks[name_of(0)].may_visit
+        await doors.press(doors.order(errand_key=doors.admin_key()))
+        assert doors.radio.things.locks[name_of(0)].may_visit
+        await doors.settle(90)
+        assert EventKind.UNLOCKED in errand_events(doors)
+
+
+@on_the_air
 async def test_a_restarted_driver_finds_out_of_the_log_what_became_of_an_order(
     tmp_path: Path,
 ) -> None:

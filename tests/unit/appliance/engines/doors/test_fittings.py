@@ -23,7 +23,7 @@ from appliance.bus.words import (
 from appliance.engines.doors.messages import HolderKind, LogAccess, NoteDelivery, Refusal
 from appliance.engines.doors.queries import fitting_of, keys_of
 from appliance.engines.inventory.messages import LockProtocol
-from appliance.kernel.cose import Claims, issuers, point_of, verify
+from appliance.kernel.cose import ADMIN_BIT, Claims, issuers, point_of, verify
 from appliance.kernel.messages import Refused
 from support import news
 from support.desk import BOX
@@ -208,6 +208,11 @@ async def test_a_press_at_an_npk_door_is_bound_to_the_driver_that_presses(
         claims = verify(press.credential, issuers([point_of(ISSUER.public_key())]))
         assert isinstance(claims, Claims)
         assert claims.cnf == (POINT if bound else None)
+        assert (press.errand_key is not None) is bound
+        if press.errand_key is not None:
+            errand = verify(press.errand_key, issuers([point_of(ISSUER.public_key())]))
+            assert isinstance(errand, Claims)
+            assert (errand.cnf, errand.doors) == (POINT, ((204, ADMIN_BIT),)), "it opens nothing"
         await house.clock.advance(10)
     fitting = await fitting_of(house.reader, "door-204")
     assert fitting is not None
