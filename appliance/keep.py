@@ -111,6 +111,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, Path]]:
     found = {name: data / name for name in FILES}
     for name in FOLDERS:
         found |= {f"{name}/{inside}": path for inside, path in files_in(data / name)}
+    found |= dict(_of_radios(data))
     for key, path in named_files(settings):
         inside = path.is_relative_to(data)
         found[path.relative_to(data).as_posix() if inside else f"{ELSEWHERE}/{key}"] = path
@@ -120,6 +121,18 @@ def _files(settings: Settings) -> Iterator[tuple[str, Path]]:
     for name, path in found.items():
         if path.is_file():
             yield name, path
+
+
+def _of_radios(data: Path) -> Iterator[tuple[str, Path]]:
+    """Drivers' sheets and keys, satellites' folders, and what radios keep (networks, logs)."""
+    for pattern in ("driver-*", "satellite-*"):
+        for path in sorted(data.glob(pattern)):
+            if path.is_dir():
+                inside = files_in(path)
+                # A stack's own database is in use; its network is in the backups beside it.
+                yield from ((f"{path.name}/{n}", one) for n, one in inside if ".db" not in one.name)
+            elif path.suffix in {".json", ".key"}:
+                yield path.name, path
 
 
 def named_files(settings: Settings) -> Iterator[tuple[str, Path]]:

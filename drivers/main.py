@@ -156,6 +156,7 @@ async def _serve(
     bus = MqttBus(_bus_settings(work), clock=clock, nursery=nursery)
     setting = setting_of(work, bus, nursery)
     point = point_of(setting.presser.public_key())
+    mark = work.folder / f"{sheet.bridge}.restored"
     running = await run(
         Parts(
             radio=factory_of(sheet.kind)(setting),
@@ -167,8 +168,10 @@ async def _serve(
             hire=lambda keep, name: hire(setting, keep, name, point),
             point=point,
             shares_clock=not sheet.satellite,
+            restored=mark.exists(),
         )
     )
+    mark.unlink(missing_ok=True)
     bus.start()
     if sheet.satellite:
         nursery.mortal("clock floor", clock.keep_floor())

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 EVENTS_KEPT_MAX: Final = 2_000
 # The same key within this is a repeat of a device without numbers (port.Happening).
 REPEAT_MS_MAX: Final = 10_000
+# What a device reports between a backup and its restore, many times over: a year of a busy door.
+SKIPPED: Final = 100_000
 # A key that starts so is the device's own number: it is never another event, however late it comes.
 OWN_KEY: Final = "own:"
 
@@ -30,6 +32,7 @@ class Outbox:
     def __init__(self, keep: Keep) -> None:
         self._keep = keep
         self._said: list[tuple[str, int]] = []
+        self._base = keep.number("seq_base")
         keep.rides_along(self)
 
     def add(self, device: str, what: Happening, now: Reading) -> DeviceEvent | None:
@@ -74,7 +77,14 @@ class Outbox:
         """The highest number a device's events have had; 0 before the first."""
         query = "SELECT seq FROM last_seq WHERE device = ?"
         row = self._keep.db.execute(query, (device,)).fetchone()
-        return 0 if row is None else int(row[0])
+        return max(self._base, 0 if row is None else int(row[0]))
+
+    def skip(self) -> None:
+        """The file came from a backup: go on with numbers that were certainly not given since."""
+        row = self._keep.db.execute("SELECT max(seq) FROM last_seq").fetchone()
+        self._base = max(self._base, int(row[0] or 0)) + SKIPPED
+        with self._keep.together():
+            self._keep.put_number("seq_base", self._base)
 
     def unsaid(self, limit: int) -> list[tuple[str, DeviceEvent]]:
         """Events the bus does not have, each device's in its order."""

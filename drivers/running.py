@@ -71,6 +71,7 @@ class Parts:
     hire: Hire = lambda _keep, _name: None
     point: bytes | None = None
     shares_clock: bool = True
+    restored: bool = False  # the file came from a backup: what was begun since is forgotten
 
 
 async def run(parts: Parts) -> Driver:
@@ -79,6 +80,9 @@ async def run(parts: Parts) -> Driver:
     outbox, shown = Outbox(keep), Shown(keep)
     clock, nursery = parts.clock, parts.nursery
     lives = keep.restart()
+    if parts.restored:
+        outbox.skip()
+        keep.raise_floor(clock.read().wall_ms)
     switchboard = Switchboard(
         parts.bus, keep=keep, outbox=outbox, shown=shown, clock=clock, nursery=nursery
     )

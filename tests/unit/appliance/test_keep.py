@@ -226,7 +226,9 @@ def test_secrets_that_the_settings_name_come_along(house: KeptHouse, tmp_path: P
 def test_blobs_certificates_and_every_other_database_come_along(
     house: KeptHouse, tmp_path: Path
 ) -> None:
-    for name in ("blobs/ab/abcd", "pki/ca.crt"):
+    small = ["blobs/ab/abcd", "pki/ca.crt", "driver-ble0.json", "driver-ble0.key"]
+    small += ["driver-ble0/log-101.json", "satellite-zb1/tls/driver-zb1.key"]
+    for name in (*small, "driver-ble0/zigbee.db-wal"):
         path = house.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
@@ -237,8 +239,10 @@ def test_blobs_certificates_and_every_other_database_come_along(
             db.commit()
     new = tmp_path / "new"
     _restore(_backup(house), house, new)
-    assert (new / "blobs/ab/abcd").read_text() == "blobs/ab/abcd"
-    assert (new / "pki/ca.crt").read_text() == "pki/ca.crt"
+    for name in small:
+        assert (new / name).read_text() == name
+    assert not (new / "driver-ble0/zigbee.db-wal").exists()
+    assert (new / "driver-ble0.restored").exists()
     for name in ("sync.db", "driver-ble0.db"):
         with closing(sqlite3.connect(new / name)) as db:
             assert db.execute("SELECT name FROM kept").fetchall() == [(name,)]

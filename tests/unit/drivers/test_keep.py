@@ -215,6 +215,19 @@ def test_the_ring_lets_said_events_fall_first_then_refusals(
     assert [event.seq for _, event in outbox.unsaid(9)] == [1, 4, 5]
 
 
+def test_after_a_restore_no_number_is_given_that_may_have_been_given_since() -> None:
+    keep = _keep()
+    outbox = Outbox(keep)
+    outbox.add("a", OPENED, NOW)
+    outbox.skip()
+    numbers = [outbox.add(device, OPENED, NOW) for device in ("a", "b", "a")]
+    first = outbox_module.SKIPPED + 2
+    assert [event and event.seq for event in numbers] == [first, first, first + 1]
+    again = Outbox(keep).add("c", OPENED, NOW)
+    assert again is not None
+    assert again.seq == first
+
+
 # -- what is shown -----------------------------------------------------------------------------
 
 
