@@ -156,6 +156,34 @@ async def test_another_device_cannot_speak_in_somebodys_tunnel(scene: Scene) -> 
         assert await socket.receive_bytes() == b"honest"
 
 
+async def test_what_no_lock_would_say_does_not_reach_the_phone(scene: Scene) -> None:
+    scene.lock.deaf = True
+    topic = tunnel_topic(scene.lock.device, down=False)
+    async with scene.phone.tunnel(scene.key["doorId"]) as socket:
+        await socket.send_bytes(b"\xc0\x01\x00\x00")
+        await scene.lock.first.wait()
+        [heard] = scene.lock.heard
+        for junk in (b"", b"{", b"[1,2]", b"x" * 20_000, b'{"session": 7, "number": "a"}', b"\xff"):
+            await scene.lock.bus.publish(topic, junk)
+        await scene.lock.say(TunnelFrame(session="somebody-elses", number=0, frame=b"no"))
+        await scene.lock.say(TunnelFrame(session=heard.session, number=0, frame=b"honest"))
+        assert await socket.receive_bytes() == b"honest"
+
+
+async def test_a_driver_that_hangs_up_without_counting_ends_the_tunnel(scene: Scene) -> None:
+    scene.lock.deaf = True
+    async with scene.phone.tunnel(scene.key["doorId"]) as socket:
+        await socket.send_bytes(b"\xc0\x01\x00\x00")
+        await scene.lock.first.wait()
+        [heard] = scene.lock.heard
+        await scene.lock.say(TunnelFrame(session=heard.session, number=0, frame=b"y"))
+        why = "busy\r\nX: y"  # what a driver says is a word, or it is not said on
+        await scene.lock.say(TunnelFrame(session=heard.session, number=0, end=True, why=why))
+        assert await socket.receive_bytes() == b"y"
+        closed = await socket.receive()
+        assert (closed.type, closed.data, closed.extra) == (aiohttp.WSMsgType.CLOSE, 1000, "")
+
+
 async def test_nobody_without_a_living_key_gets_a_frame_through(scene: Scene) -> None:
     house = scene.house
     other = await house.door_of("102")

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from strawberry.schema.config import StrawberryConfig
 
 from appliance.asked import SCALARS, NeedsSignInError
-from appliance.engines.doors import phones_api
+from appliance.engines.doors import phones_api, queries
+from appliance.engines.doors.door import fold_door
+from appliance.engines.doors.messages import KeyReason
 from appliance.engines.doors.mobile import NPK_SERVICE, door_tag
 from appliance.engines.doors.phones import MOBILE_S_MAX
 from appliance.kernel.cose import Claims, Flaw, issuers, point_of, verify
@@ -118,6 +120,27 @@ async def test_a_phone_gets_no_key_after_its_key_or_it_was_taken_away(house: Doo
     assert (await say(house, remove.replace("r1", "r2")))["done"]
     assert await say(house, KEYS % phone_id) is None
     assert await say(house, "{ phones { id } }") == []
+
+
+async def test_the_generation_of_those_who_come_and_go_is_the_one_the_rules_know(
+    house: DoorsHouse,
+) -> None:
+    async def both() -> tuple[int, int]:
+        now_s = house.clock.read().wall_s
+        told = await queries.generation_now(house.reader, "door-204", now_s)
+        facts = [f.event for f in house.desk.facts if f.stream == "doors/door-204"]
+        return told, fold_door(None, facts).generation_now(now_s)
+
+    assert await both() == (1, 1)
+    await house.cut("stay-204")
+    assert await both() == (1, 1)
+    await house.cut("stay-204", reason=KeyReason.LOST)
+    assert await both() == (2, 2)
+    await house.happen(news.checked_out("stay-204", 204))
+    assert await both() == (3, 3)
+    await house.happen(news.checked_in("next", 204))
+    await house.cut("next")
+    assert await both() == (3, 3)
 
 
 async def test_after_check_out_the_phone_gets_nothing(house: DoorsHouse) -> None:
