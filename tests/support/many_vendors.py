@@ -154,30 +154,6 @@ class Scene:
             news.door_fitted(NUMBER, hung.device, hung.protocol, **hung.points, **more)
         )
         self.hung = hung
-        if hung.protocol is LockProtocol.NPK:
-            await self._give_errand_key(hung)
-
-    async def _give_errand_key(self, hung: Hung) -> None:
-        """What lets the driver collect an NPK lock's log and set its lists, brought by any order."""
-        now_ms = self.house.clock.read().wall_ms
-        claims = cose.Claims(
-            exp_s=now_ms // 1_000 + 86_400,
-            nbf_s=now_ms // 1_000 - 600,
-            cti=b"errands!",
-            doors=((NUMBER, cose.ADMIN_BIT),),
-            gen=1,
-            aud=PROPERTY,
-            cnf=bytes.fromhex(hung.points["presser_point"]),
-        )
-        order = Order(
-            id=f"errand-{next(self.number)}",
-            verb=Verb.SET_CLOCK,
-            expires_at_ms=now_ms + 8_000,
-            reply_topic=f"np/{hung.device}/up/answer",
-            credential=cose.sign(claims, ISSUER),
-            wall_ms=now_ms,
-        )
-        await self.spy.order(hung.device, order)
 
     async def next_guest(self, stay: str = "next") -> None:
         """The guest leaves, and another has the room."""
