@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import random
+import struct
+import termios
 import tty
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
     from twin.zigbee.znp import Znp
 
 READ_BYTES: Final = 4096
+# What a terminal's buffer holds before the host's writes wait.
+WAITING_BYTES_MAX: Final = 4096
+# Packet mode (tty_ioctl(4)): each read begins with 0, or with what the host did to its end.
+_FLUSHED_BY_HOST: Final = 0x02
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -67,6 +74,7 @@ class PtyPort:
         self._stick: Znp | None = None
         self._ours = self._theirs = -1
         self._out = bytearray()
+        self._waiting = bytearray()  # from the host, while the line stands still
         self._stalled = False
 
     async def plug(self, stick: Znp) -> None:
@@ -75,15 +83,17 @@ class PtyPort:
             return
         self._ours, self._theirs = os.openpty()
         tty.setraw(self._theirs)
+        fcntl.ioctl(self._ours, termios.TIOCPKT, struct.pack("i", 1))
         os.set_blocking(self._ours, False)
         fresh = self.link.with_name(self.link.name + ".new")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(os.ttyname(self._theirs))
         fresh.replace(self.link)
         self._out.clear()
+        self._waiting.clear()
         self._stick, stick.write = stick, self._write
         stick.power_on()
-        self.stall(on=self._stalled)
+        asyncio.get_running_loop().add_reader(self._ours, self._readable)
 
     async def unplug(self) -> None:
         """The node vanishes, and whoever has it open gets EIO."""
@@ -100,33 +110,46 @@ class PtyPort:
         stick.power_off()
 
     def stall(self, *, on: bool) -> None:
-        """While it stands, bytes wait in the terminal's buffer, where a flush of the host ends them."""
-        self._stalled = on
-        if self._stick is None:
+        """While it stands, what the host writes waits here, until a flush of the host ends it."""
+        if self._stick is None or on:
+            self._stalled = on
             return
         loop = asyncio.get_running_loop()
-        if on:
-            loop.remove_reader(self._ours)
-            loop.remove_writer(self._ours)
-        else:
-            loop.add_reader(self._ours, self._readable)
-            self._flush()
+        while self._stalled and self._read():  # a flush that has not been seen yet counts as well
+            pass
+        self._stalled = on
+        waited, self._waiting = bytes(self._waiting), bytearray()
+        self._stick.feed(self._noise.spoil(waited))
+        loop.add_reader(self._ours, self._readable)
+        self._flush()
 
     def noise(self, chance: float) -> None:
         """Both ways."""
         self._noise.chance = chance
 
     def _readable(self) -> None:
+        self._read()
+
+    def _read(self) -> bool:
+        """One piece of the host's; False where there is none."""
         try:
             data = os.read(self._ours, READ_BYTES)
         except BlockingIOError:
-            return
+            return False
         except OSError as why:
             if why.errno == errno.EIO:  # nobody has the near end open
-                return
+                return False
             raise
-        if self._stick is not None:
-            self._stick.feed(self._noise.spoil(data))
+        if data[:1] != b"\x00":
+            if data and data[0] & _FLUSHED_BY_HOST:
+                self._waiting.clear()
+        elif self._stalled:
+            self._waiting += data[1:]
+            if len(self._waiting) >= WAITING_BYTES_MAX:
+                asyncio.get_running_loop().remove_reader(self._ours)
+        elif self._stick is not None:
+            self._stick.feed(self._noise.spoil(data[1:]))
+        return bool(data)
 
     def _write(self, data: bytes) -> None:
         self._out += self._noise.spoil(data)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import termios
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +14,8 @@ from twin.zigbee.faults import Act, Confirm, Way, zcl_command
 from twin.zigbee.site import Site, site
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
 
 FIRST = 0x00158D0000000001
 DOOR_LOCK, THERMOSTAT, ZONE = 0x0101, 0x0201, 0x0500
@@ -223,56 +221,3 @@ async def test_a_child_of_a_router_joins_where_the_router_lets_it(host: Host, he
     assert not await here.join(leak)
     assert await here.join(leak, plug)
     assert (await soon(host.initialized.get())).model == "TWIN-LEAK-1"
-
-
-async def test_a_noisy_line_spoils_some_words_and_not_the_next(host: Host, here: Site) -> None:
-    lock = Lock("lock-1", FIRST)
-    await host.join(lock)
-    cluster = host.cluster(lock, DOOR_LOCK)
-    here.port.noise(0.2)
-    heard = 0
-    for _ in range(12):
-        with suppress(Exception):  # a spoilt word is an error of whatever kind
-            async with asyncio.timeout(0.2):
-                await cluster.read_attributes(["lock_state"], allow_cache=False)
-                heard += 1
-    here.port.noise(0.0)
-    assert here.stick.noise_met > 0
-    assert heard > 0
-    assert (await soon(cluster.read_attributes(["lock_state"], allow_cache=False)))[0]
-
-
-async def test_bytes_that_wait_in_a_stalled_line_open_the_door_late_unless_flushed(
-    host: Host, here: Site
-) -> None:
-    lock = Lock("lock-1", FIRST)
-    await host.join(lock)
-    cluster = host.cluster(lock, DOOR_LOCK)
-
-    async def press() -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await cluster.unlock_door(pin_code="", retries=0, ask_for_ack=True)
-
-    here.port.stall(on=True)
-    await press()
-    assert lock.lock.moves == 0
-    here.port.stall(on=False)
-    await soon(_until(lambda: lock.lock.moves == 1))
-    here.port.stall(on=True)
-    await press()
-    flush_output(here.path)
-    here.port.stall(on=False)
-    await soon(cluster.read_attributes(["lock_state"], allow_cache=False))
-    assert lock.lock.moves == 1
-
-
-def flush_output(path: str) -> None:
-    """What a driver does that has given up: throw away what has not left."""
-    with Path(path).open("rb+", buffering=0) as line:
-        termios.tcflush(line, termios.TCOFLUSH)
-
-
-async def _until(holds: Callable[[], bool]) -> None:
-    while not holds():
-        await asyncio.to_thread(lambda: None)  # the line is read in between
