@@ -21,7 +21,7 @@ Trouble on the air (`faults.py`): `Way.DOWN` or `UP`; `Act.DROP`, `DELAY`, `DUPL
 (delivered, reported failed with `status`), `REFUSE` (never sent), `NO_CONFIRM`. Sleep and range:
 `here.air.sleep(node)`, `.wake(node)`, `.seat(node).poll_s`, `.seat(node).away`, `.move(node, parent)`.
 The stick: `here.unplug()`, `here.plug()`, `here.plug(here.other_stick())`, `here.hang()`,
-`here.port.stall(on=True)`, `here.port.noise(0.1)`, `here.heal()`.
+`here.port.stall(on=True, flushable=True)`, `here.port.noise(0.1)`, `here.heal()`.
 
 As a process: `nightporter twin stick` (docs/zigbee-twin.md). What it cannot stand for is in there too.
 """

@@ -32,6 +32,14 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """The line stands still; `flushable`: what waits is within reach of the host's flush."""
+
+    on: bool
+    flushable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
     """Press the pairing button of a device, new or known, near the stick or near a router."""
 

@@ -238,8 +238,8 @@ class Control:
         return _json({"hung": wish.on})
 
     async def _stall(self, request: web.Request) -> web.Response:
-        wish = await _body(request, asked.Switch)
-        self._here.port.stall(on=wish.on)
+        wish = await _body(request, asked.Stall)
+        self._here.port.stall(on=wish.on, flushable=wish.flushable)
         return _json({"stalled": wish.on})
 
     async def _noise(self, request: web.Request) -> web.Response:

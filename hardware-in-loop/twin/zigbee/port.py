@@ -36,8 +36,12 @@ class Port(Protocol):
         """Pull it out: the host's open file fails, the name is gone."""
         ...
 
-    def stall(self, *, on: bool) -> None:
-        """The line stands still: what the host writes stays in its buffer until it goes on."""
+    def stall(self, *, on: bool, flushable: bool = False) -> None:
+        """The line stands still, and what the host writes waits until it goes on.
+
+        `flushable`: it waits in the host's own driver, where a flush of the host ends it; else in
+        the adapter (a USB FIFO, an Ethernet stick), out of the host's reach.
+        """
         ...
 
     def noise(self, chance: float) -> None:
@@ -76,6 +80,7 @@ class PtyPort:
         self._out = bytearray()
         self._waiting = bytearray()  # from the host, while the line stands still
         self._stalled = False
+        self._flushable = False
 
     async def plug(self, stick: Znp) -> None:
         """Make the device and its name, then power."""
@@ -109,8 +114,9 @@ class PtyPort:
         stick.write = lambda _data: None
         stick.power_off()
 
-    def stall(self, *, on: bool) -> None:
-        """While it stands, what the host writes waits here, until a flush of the host ends it."""
+    def stall(self, *, on: bool, flushable: bool = False) -> None:
+        """While it stands, what the host writes waits here."""
+        self._flushable = flushable or (self._flushable and not on)
         if self._stick is None or on:
             self._stalled = on
             return
@@ -141,7 +147,7 @@ class PtyPort:
                 return False
             raise
         if data[:1] != b"\x00":
-            if data and data[0] & _FLUSHED_BY_HOST:
+            if data and data[0] & _FLUSHED_BY_HOST and self._flushable:
                 self._waiting.clear()
         elif self._stalled:
             self._waiting += data[1:]
@@ -212,7 +218,7 @@ class TcpPort:
             self._flowing.set()  # who waits for the line ends here too
             await asyncio.wait(self._serving)
 
-    def stall(self, *, on: bool) -> None:
+    def stall(self, *, on: bool, flushable: bool = False) -> None:  # noqa: ARG002 - as said
         """Bytes wait in the sockets' buffers, out of the host's reach."""
         if on:
             self._flowing.clear()

@@ -66,7 +66,7 @@ async def test_what_waits_in_a_stalled_line_is_obeyed_late(here: Site, line: int
 
 async def test_what_the_host_flushed_is_never_obeyed(here: Site, line: int) -> None:
     """A driver that gave up throws away what has not left: no door opens later."""
-    here.port.stall(on=True)
+    here.port.stall(on=True, flushable=True)
     os.write(line, VERSION)
     await asyncio.to_thread(lambda: None)  # the line is read in between
     termios.tcflush(line, termios.TCOFLUSH)
@@ -74,6 +74,15 @@ async def test_what_the_host_flushed_is_never_obeyed(here: Site, line: int) -> N
     os.write(line, PING)
     assert await answer(line) == PONG
     assert [frame.command1 for frame in here.stick.requests] == [0x01]
+
+
+async def test_what_waits_in_the_adapter_is_beyond_a_flush(here: Site, line: int) -> None:
+    here.port.stall(on=True)
+    os.write(line, PING)
+    await asyncio.to_thread(lambda: None)
+    termios.tcflush(line, termios.TCOFLUSH)
+    here.port.stall(on=False)
+    assert await answer(line) == PONG
 
 
 async def test_noise_spoils_frames_and_the_next_good_one_is_found(here: Site, line: int) -> None:
