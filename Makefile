@@ -1,6 +1,6 @@
 # Bare `make` explains every target. `make demo` and `make test` prepare what they need themselves.
 .DEFAULT_GOAL := help
-.PHONY: help demo tour replay test test-slow check format bench chaos docs lock wheel clean run-ready test-ready
+.PHONY: help demo tour replay test test-slow check format bench chaos chaos-doors docs lock wheel clean run-ready test-ready
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -9,7 +9,7 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python -m piptools compile --q
 	--allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 help:  ## explain the targets (this text)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run-ready:
 	@scripts/prepare run
@@ -33,7 +33,7 @@ test: test-ready  ## everything that must hold: check, all tests, the wheel in a
 	[ $$check = held ] || { echo "make test: the tests passed, make check did not (above)" >&2; exit 1; }
 
 test-slow: test-ready  ## the tests that take minutes
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow and not hardware"
 
 check: test-ready  ## format, lint, types and the walls between the rooms
 	$(BIN)/ruff format --check
@@ -51,8 +51,12 @@ bench: test-ready  ## measure the numbers of the design side by side: a table an
 chaos: test-ready  ## kill -9 roles at random instants of the story (KILLS=200)
 	CHAOS_KILLS=$(or $(KILLS),200) $(BIN)/pytest -m chaos --timeout 3600
 
-docs: test-ready  ## write docs/events.md anew from the engines' messages
+chaos-doors: test-ready  ## press doors under random faults over every kind of radio, count at the bolts (COUNT=100000)
+	PYTHONPATH=tests $(BIN)/python -m twin.chaos_doors --count $(or $(COUNT),100000) --seed $(or $(SEED),1)
+
+docs: test-ready  ## write docs/events.md and the NPK vectors anew
 	$(BIN)/python scripts/write-events
+	$(BIN)/python -m drivers.npk.vectors
 
 lock: test-ready  ## resolve requirements/*.txt anew, with hashes (on Python 3.11)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make lock: the base is Python 3.11; this is $$($(BIN)/python -V)" >&2; exit 2; }
