@@ -9,7 +9,15 @@ from pathlib import Path
 
 from bench.figures import Figure, table, write_json
 
-PARTS = ("bench_ask", "bench_house", "bench_bus", "bench_water", "bench_npk", "bench_ble", "bench_zigbee")
+PARTS = (
+    "bench_ask",
+    "bench_house",
+    "bench_bus",
+    "bench_water",
+    "bench_npk",
+    "bench_ble",
+    "bench_zigbee",
+)
 
 
 def main() -> int:
