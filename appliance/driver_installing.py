@@ -24,6 +24,7 @@ from appliance.bus.driver_sheet import (
     presser_key,
     sheet_name,
 )
+from appliance.engines.doors.credentials import HOUSE_ZONE
 from appliance.engines.inventory.messages import AddDoor, FitDoor
 from appliance.kernel.cose import point_of
 from appliance.kernel.durable import write_whole
@@ -161,6 +162,7 @@ def write_driver(  # noqa: PLR0913 - what one sheet is made of, each by its own 
                 address=at.entry.address,
                 protocol=at.entry.protocol,
                 door_number=numbers.get(name),
+                zones=(HOUSE_ZONE,) if name in numbers else (),
                 room=rooms.get(name),
                 vendor=at.entry.vendor,
                 model=at.entry.model,

@@ -54,12 +54,15 @@ async def bundles(
     point: bytes,
     now: Reading,
 ) -> list[Bundle]:
-    """One for each door that the holder has a living key for, the longest key of each."""
+    """One for each door that the holder has a living key for, the longest key of each.
+
+    Of keys that last as long, the holder's own is taken before a joiner's, which may end alone.
+    """
     best: dict[str, KeyView] = {}
     for key in await queries.keys_of(reader, *holder):
         known = best.get(key.facts.door_id)
-        longer = known is None or key.facts.valid_until_s > known.facts.valid_until_s
-        if key.live(now.wall_s) and longer:
+        better = known is None or _rank(key) > _rank(known)
+        if key.live(now.wall_s) and better:
             best[key.facts.door_id] = key
     found, house = [], locksmith.property_id
     for key in best.values():
@@ -85,3 +88,7 @@ async def bundles(
             )
         )
     return found
+
+
+def _rank(key: KeyView) -> tuple[int, bool]:
+    return key.facts.valid_until_s, key.joiner == 0

@@ -17,6 +17,7 @@ from appliance.bus import driver_sheet
 from appliance.bus.credentials import BusRole, Credentials
 from appliance.bus.credentials import load as load_credentials
 from appliance.bus.device_sheet import load as load_sheet
+from appliance.engines.doors.credentials import HOUSE_ZONE
 from appliance.engines.inventory.messages import LockProtocol
 from appliance.first_run import init
 from appliance.kernel.cose import point_of
@@ -91,6 +92,7 @@ def test_the_drivers_sheet_has_all_that_its_radio_needs_and_is_its_owners_alone(
         "npk",
     )
     assert lock.door_number is not None
+    assert lock.zones == (HOUSE_ZONE,), "a key for every door opens it as well"
     assert sheet.options == {"adapter": "hci1", "time_zone": "Europe/Lisbon"}
     assert known.by_token("driver-ble0", sheet.token.encode()) is not None
     for one in (path, data / "driver-ble0.key"):

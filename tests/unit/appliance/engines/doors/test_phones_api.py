@@ -87,6 +87,15 @@ async def test_a_mobile_key_is_bound_to_the_phone_and_ends_within_26_hours(
     assert claims.exp_s == key["endsS"] == house.clock.read().wall_s + MOBILE_S_MAX
 
 
+async def test_a_phone_gets_its_holders_own_key_and_not_a_joiners(house: DoorsHouse) -> None:
+    own = (await house.cut("stay-204"))["key_id"]
+    await house.cut("stay-204", reason=KeyReason.JOINER)
+    phone_id = await enrolled(house, new_point())
+    [key] = await say(house, KEYS % phone_id)
+    [row] = house.desk.rows("SELECT cti FROM doors_key WHERE key_id = ?", own)
+    assert read(key).cti.hex() == row[0]
+
+
 async def test_every_fetch_makes_the_key_anew_and_nothing_of_it_is_kept(house: DoorsHouse) -> None:
     await house.cut("stay-204")
     phone_id = await enrolled(house, new_point())
