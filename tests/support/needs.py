@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 # Programs that a Debian package of another name brings.
-PACKAGE_OF = {"mosquitto_passwd": "mosquitto", "mosquitto_pub": "mosquitto-clients"}
+PACKAGE_OF = {
+    "mke2fs": "e2fsprogs",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "mosquitto_passwd": "mosquitto",
+    "mosquitto_pub": "mosquitto-clients",
+}
 # Debian keeps daemons out of an ordinary person's PATH.
 DAEMON_FOLDERS = ("/usr/sbin", "/usr/local/sbin")
 
