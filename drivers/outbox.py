@@ -40,6 +40,8 @@ class Outbox:
         with self._keep.together():
             if self._is_repeat(device, what, now.wall_ms):
                 return None
+            if what.own_seq is not None:
+                self._make_way(device, what.own_seq)
             last = self.last_seq(device)
             seq = last + 1 if what.own_seq is None else what.own_seq
             event = DeviceEvent(
@@ -132,13 +134,22 @@ class Outbox:
     def _is_repeat(self, device: str, what: Happening, now_ms: int) -> bool:
         db = self._keep.db
         if what.own_seq is not None:
-            query = "SELECT 1 FROM event WHERE device = ? AND seq = ?"
-            return db.execute(query, (device, what.own_seq)).fetchone() is not None
+            query = "SELECT body FROM event WHERE device = ? AND seq = ?"
+            row = db.execute(query, (device, what.own_seq)).fetchone()
+            return row is not None and _is_same(_event.decode(row[0]), what)
         if what.key is None:
             return False
         since_ms = 0 if what.key.startswith(OWN_KEY) else now_ms - REPEAT_MS_MAX
         query = "SELECT 1 FROM event WHERE device = ? AND key = ? AND heard_ms >= ?"
         return db.execute(query, (device, what.key, since_ms)).fetchone() is not None
+
+    def _make_way(self, device: str, seq: int) -> None:
+        """Another lock hangs there now and counts from the start: its number is not the old one's."""
+        gone = self._keep.db.execute(
+            "DELETE FROM event WHERE device = ? AND seq = ?", (device, seq)
+        ).rowcount
+        if gone:
+            self._said = [said for said in self._said if said != (device, seq)]
 
     def _let_fall(self, device: str) -> None:
         db = self._keep.db
@@ -152,3 +163,10 @@ class Outbox:
             " WHERE device = ?1 ORDER BY said DESC, kind != ?2, seq LIMIT 1)",
             (device, EventKind.REFUSED.value),
         )
+
+
+def _is_same(known: DeviceEvent, what: Happening) -> bool:
+    """Whether a device that says a number once more says the same of it."""
+    if what.wall_ms is None:
+        return True  # without a clock nothing tells them apart
+    return (known.kind, known.wall_ms, known.cti) == (what.kind, what.wall_ms, what.cti)

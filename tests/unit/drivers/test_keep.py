@@ -184,6 +184,23 @@ def test_a_repeat_is_one_event() -> None:
     assert outbox.add("b", numbered, NOW) is not None
 
 
+def test_a_new_lock_under_the_old_name_is_heard_from_its_first_number_on() -> None:
+    keep = _keep()
+    outbox = Outbox(keep)
+    old = [replace(OPENED, own_seq=seq, wall_ms=seq, cti="aa") for seq in (1, 2)]
+    for what in old:
+        assert outbox.add("a", what, NOW) is not None
+        outbox.said("a", what.own_seq or 0)
+    new = [replace(what, wall_ms=9_000 + (what.wall_ms or 0), cti="bb") for what in old]
+    for what in new:
+        assert outbox.add("a", what, NOW) is not None
+        # Collected once more after a cut: the same entry is the same event.
+        assert outbox.add("a", what, NOW) is None
+    assert [(event.seq, event.cti) for _, event in outbox.unsaid(9)] == [(1, "bb"), (2, "bb")]
+    keep.store()
+    assert [event.seq for _, event in Outbox(keep).unsaid(9)] == [1, 2]
+
+
 def test_an_event_is_said_until_the_bus_has_it_and_again_when_asked() -> None:
     keep = _keep()
     outbox = Outbox(keep)
