@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 _TIMELESS: Final = frozenset({Verb.DENY, Verb.PUT_PIN, Verb.CLEAR_PIN, Verb.CLOSE_VALVE})
 _NO_RADIO: Final = Told(outcome=Outcome.NOT_SENT, evidence=(Evidence.NO_RADIO,))
 _NOT_BEGUN: Final = Told(outcome=Outcome.NOT_SENT, evidence=(Evidence.DESK,), note="disk")
+_TOO_LATE: Final = Told(
+    outcome=Outcome.NOT_SENT, evidence=(Evidence.NEVER_LEFT,), note="written too late"
+)
 _NOT_YET: Final = Told(outcome=Outcome.UNKNOWN, evidence=(Evidence.DEADLINE,))
 _STOPPED: Final = Told(outcome=Outcome.UNKNOWN, evidence=(Evidence.RESTART,))
 _BROKE: Final = Told(outcome=Outcome.UNKNOWN, evidence=(Evidence.BROKE,))
@@ -138,6 +141,11 @@ class Desk:
                 told = await self._carry_out(order)
         await self._say(order.id, told, traceparent=order.traceparent)
         if told.outcome is Outcome.UNKNOWN:
+            early = self._early.pop(order.id, None)
+            if early is not None and self._finder.improve(order.id, early):
+                # It came while we were saying that nobody knows.
+                await self._say(order.id, early, repeated=True, traceparent=order.traceparent)
+                return
             attempt = self._keep.attempt(self.name, order.id)
             if attempt is not None:
                 self._finder.seek(attempt)
@@ -159,6 +167,10 @@ class Desk:
         told = self._begin(order, ruling.told, ruling)
         if told is not _SENDING or device is None:
             return told
+        # A disk may take seconds to write it down, and nothing is sent after its time.
+        now_ms = self._office.now_ms()
+        if self._late(order, now_ms) is LockRefusal.EXPIRED:
+            return await self._end(order.id, _TOO_LATE)
         told = await self._transmit(device, order, ruling.pin, now_ms)
         if told.outcome is Outcome.UNKNOWN:
             told = self._early.pop(order.id, told)

@@ -322,6 +322,39 @@ async def test_evidence_that_comes_during_the_call_is_not_lost() -> None:
         assert [answer.outcome for answer in house.answers] == [Outcome.DONE]
 
 
+async def test_evidence_that_comes_while_unknown_is_being_said_is_not_lost() -> None:
+    async with driver_bench(Hand(does=UNKNOWN)) as house:
+        publish, late = house.bus.publish, [DONE]
+
+        async def watched(topic: str, payload: bytes, **more: Any) -> Any:
+            if topic.endswith("/up/answer") and late:
+                assert house.radio.house is not None
+                await house.radio.house.settled(LOCK, "order-1", late.pop())
+            return await publish(topic, payload, **more)
+
+        house.bus.publish = watched  # type: ignore[method-assign] # what is said is watched here
+        await house.ask(house.order())
+        await house.clock.settle()
+        assert [answer.outcome for answer in house.answers] == [Outcome.UNKNOWN, Outcome.DONE]
+        attempt = house.driver.keep.attempt(LOCK, "order-1")
+        assert attempt is not None
+        assert attempt.told == DONE
+
+
+async def test_an_order_that_the_disk_took_too_long_to_write_down_is_never_sent() -> None:
+    hand = Hand()
+    async with driver_bench(hand) as house:
+        begin = house.driver.keep.begin
+
+        def slow(attempt: Attempt) -> bool:
+            house.clock._start_wall_ms += 9_000
+            return begin(attempt)
+
+        house.driver.keep.begin = slow  # type: ignore[method-assign] # a disk that takes 9 s
+        told = await house.ask(house.order())
+        assert (told.outcome, hand.orders) == (Outcome.NOT_SENT, [])
+
+
 async def test_asked_about_an_order_it_says_the_end_it_knows() -> None:
     async with driver_bench(Hand()) as house:
         order = house.order()
