@@ -214,6 +214,10 @@ class ZigbeeLock(Thing):
         self._bolt = bolt
         if bolt == "locked":
             self._locked_s = self._air.clock.monotonic()
+        elif bolt == "unlocked":
+            # Whoever turns the knob later makes no press of before undone.
+            for press in self._presses:
+                press.seen_open = True
 
     def radio_event(self, code: int) -> str | None:
         """The lock did something that the radio asked for: which order's doing it is, if known.
@@ -355,7 +359,7 @@ class ZigbeeLock(Thing):
             return None
         relocks = self.entry.facts.get("auto_relock_time", 1) != 0
         early = self._air.clock.monotonic() - left_s <= self._air.patience.air_s
-        if relocks or early or press.reported or self._may_arrive(press):
+        if relocks or early or press.reported or press.seen_open or self._may_arrive(press):
             return None
         return Told(
             outcome=Outcome.NOT_SENT,

@@ -47,6 +47,7 @@ class Press:
     journey: Journey
     told: Told | None = None
     reported: bool = False  # its operation event was seen
+    seen_open: bool = False  # the bolt was reported or read open since
     before: bool = False  # whether the bolt was certainly where the act starts from
     word: asyncio.Future[Told] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()

@@ -104,6 +104,30 @@ async def test_a_press_that_never_arrived_is_settled_as_not_sent(tmp_path: Path)
         assert it.opened() == 0
 
 
+async def test_a_bolt_that_was_reported_open_and_locked_by_hand_is_never_said_not_to_have_opened(
+    tmp_path: Path,
+) -> None:
+    """A lock that has no operation events: its reports of the bolt are all there is."""
+    async with rig_with_lock(tmp_path) as (it, node, lock):
+        it.site.fault(Way.UP, Act.DROP, UNLOCK, times=None)
+        it.site.fault(Way.UP, Act.DROP, EVENT, times=None)
+        it.site.fault(Way.UP, Act.DROP, READ_ANSWER, times=None)
+        order = it.order(Verb.UNLOCK)
+        told = await it.give(lock.name, order)
+        assert told.outcome is Outcome.UNKNOWN
+        assert it.opened() == 1
+        node.lock.thumb(LOCKED)
+        await it.house.until(
+            lambda h: isinstance(h.states.get(lock.name), LockState) and lock._bolt == "locked"
+        )
+        press = lock._presses[-1]
+        it.site.heal()
+        await it.clock.sleep_until(press.begun_s + 3 * HURRIED.air_s + HURRIED.settle_s)
+        assert (found := await lock._look_again(press)) is None or found.outcome is Outcome.DONE
+        ends = it.house.ends.get(order.id) or []
+        assert Outcome.NOT_SENT not in [end.outcome for end in ends]
+
+
 async def test_a_lock_that_relocks_by_itself_is_never_said_not_to_have_opened(
     tmp_path: Path,
 ) -> None:
