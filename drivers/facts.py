@@ -79,15 +79,10 @@ def state_of(kind: DeviceKind, facts: Facts, wall_ms: int) -> State | None:
     return _STATES[kind](facts, wall_ms)
 
 
-def _battery(facts: Facts) -> int:
-    # A thing on mains, or one that has not said yet: the words have no third value.
-    return 100 if facts.battery_pct is None else facts.battery_pct
-
-
 def _lock(facts: Facts, wall_ms: int) -> State:
     return LockState(
         bolt=facts.bolt or "unknown",
-        battery_pct=_battery(facts),
+        battery_pct=facts.battery_pct,
         seq=0,
         generation=0,
         wall_ms=wall_ms,
@@ -106,14 +101,14 @@ def _thermostat(facts: Facts, wall_ms: int) -> State | None:
         eco=facts.eco or False,
         heating=facts.heating or False,
         wall_ms=wall_ms,
-        battery_pct=_battery(facts),
+        battery_pct=facts.battery_pct,
     )
 
 
 def _leak(facts: Facts, wall_ms: int) -> State | None:
     if facts.wet is None:
         return None
-    return LeakState(wet=facts.wet, wall_ms=wall_ms, battery_pct=_battery(facts))
+    return LeakState(wet=facts.wet, wall_ms=wall_ms, battery_pct=facts.battery_pct)
 
 
 def _switch(facts: Facts, wall_ms: int) -> State | None:
@@ -131,7 +126,7 @@ def _light(facts: Facts, wall_ms: int) -> State | None:
 def _valve(facts: Facts, wall_ms: int) -> State | None:
     if not facts.said():
         return None
-    return ValveState(open=facts.valve_open, wall_ms=wall_ms, battery_pct=_battery(facts))
+    return ValveState(open=facts.valve_open, wall_ms=wall_ms, battery_pct=facts.battery_pct)
 
 
 def _meter(facts: Facts, wall_ms: int) -> State | None:

@@ -113,5 +113,13 @@ class Orders:
         waiting = self._open.get((device, answer.id))
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
-        elif waiting is None and self._on_late_answer is not None:
+        elif self._on_late_answer is not None and not _told_already(waiting, answer):
+            # Also a better word right behind an UNKNOWN that its asker has not read yet.
             await self._on_late_answer(device, answer)
+
+
+def _told_already(waiting: asyncio.Future[DeviceAnswer] | None, answer: DeviceAnswer) -> bool:
+    if waiting is None or waiting.cancelled():
+        return False
+    told = waiting.result()
+    return (told.outcome, told.refusal) == (answer.outcome, answer.refusal)

@@ -184,7 +184,7 @@ class LockState:
     """Retained on `np/<device>/up/state`; re-published by the lock after every connect."""
 
     bolt: str  # "locked" | "unlocked" | "jammed" | "unknown"
-    battery_pct: int
+    battery_pct: int | None  # None: it has not said, or it has no cells
     seq: int  # number of the last event
     generation: int  # highest generation that has opened it
     wall_ms: int
@@ -205,7 +205,7 @@ class ThermostatState:
     eco: bool
     heating: bool
     wall_ms: int
-    battery_pct: int = 100
+    battery_pct: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +214,7 @@ class LeakState:
 
     wet: bool
     wall_ms: int
-    battery_pct: int = 100
+    battery_pct: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +241,7 @@ class ValveState:
 
     open: bool | None
     wall_ms: int
-    battery_pct: int = 100
+    battery_pct: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -347,7 +347,7 @@ class NpkLock:
     ) -> None:
         known = self._state
         if battery_pct is None:
-            battery_pct = 100 if known is None else known.battery_pct
+            battery_pct = None if known is None else known.battery_pct
         self._state = LockState(
             bolt=bolt,
             battery_pct=battery_pct,

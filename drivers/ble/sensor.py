@@ -158,13 +158,14 @@ class BthomeDevice:
         known = self._last.get
         pct = known(Quantity.BATTERY)
         if pct is None and Quantity.BATTERY_LOW in self._last:
-            pct = LOW_PCT if known(Quantity.BATTERY_LOW) else 100
+            # A flag that is down says that the cells are not low, and nothing finer.
+            pct = LOW_PCT if known(Quantity.BATTERY_LOW) else None
         match self.kind:
             case DeviceKind.LEAK if Quantity.WET in self._last:
                 return LeakState(
                     wet=bool(known(Quantity.WET)),
                     wall_ms=wall_ms,
-                    battery_pct=100 if pct is None else round(pct),
+                    battery_pct=_whole(pct),
                 )
             case DeviceKind.METER:
                 return MeterState(

@@ -104,7 +104,7 @@ class Eq3Device:
             heating=status.heating,
             wall_ms=self._clock.read().wall_ms,
             # It says "low" and nothing finer.
-            battery_pct=10 if status.battery_low else 100,
+            battery_pct=10 if status.battery_low else None,
         )
 
     def _wanted(self, order: Order) -> int | None:

@@ -33,5 +33,5 @@ class ZigbeeLeak(Zone):
         return LeakState(
             wet=bool(self._status & WET),
             wall_ms=self._now_ms(),
-            battery_pct=100 if self._battery_pct is None else self._battery_pct,
+            battery_pct=self._battery_pct,
         )

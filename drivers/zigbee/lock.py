@@ -136,7 +136,7 @@ class ZigbeeLock(Thing):
         """As far as it has said; while a press may still arrive, the bolt is unknown."""
         return LockState(
             bolt="unknown" if self._about_to_move() else self._bolt,
-            battery_pct=100 if self._battery_pct is None else self._battery_pct,
+            battery_pct=self._battery_pct,
             seq=0,
             generation=0,
             wall_ms=self._now_ms(),

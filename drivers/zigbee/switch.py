@@ -170,5 +170,5 @@ class ZigbeeValve(OnOffThing):
         return ValveState(
             open=self._on,
             wall_ms=self._now_ms(),
-            battery_pct=100 if self._battery_pct is None else self._battery_pct,
+            battery_pct=self._battery_pct,
         )

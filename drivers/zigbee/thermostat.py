@@ -94,7 +94,7 @@ class ZigbeeThermostat(Thing):
             eco=self._eco,
             heating=self._heating,
             wall_ms=self._now_ms(),
-            battery_pct=100 if self._battery_pct is None else self._battery_pct,
+            battery_pct=self._battery_pct,
         )
 
     async def find_out(self, attempt: Attempt) -> Told | None:

@@ -377,7 +377,9 @@ def test_cells_run_down_with_use_and_warn_once() -> None:
         bench.hold(bench.key())
         bench.wait(5)
     kinds = [e.kind for e in bench.lock.pending()]
-    assert bench.lock.state(bench.now).battery_pct <= 15
+    left = bench.lock.state(bench.now).battery_pct
+    assert left is not None
+    assert left <= 15
     assert kinds.count(EventKind.BATTERY_LOW) == 1
 
 

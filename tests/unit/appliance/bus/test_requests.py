@@ -124,6 +124,19 @@ async def test_a_late_answer_is_handed_on(bench: Bench) -> None:
     assert (device, answer.id, answer.outcome) == ("lock-1", "o1", Outcome.DONE)
 
 
+async def test_a_better_word_right_behind_an_unknown_is_not_lost(bench: Bench) -> None:
+    bench.lock.outcome = None
+    asked = asyncio.ensure_future(bench.orders.order("lock-1", _order()))
+    await bench.lock.orders.get()
+    # Both arrive before the asker has had its turn.
+    for outcome in (Outcome.UNKNOWN, Outcome.DONE, Outcome.DONE):
+        bench.lock.outcome = outcome
+        await bench.lock.answer("o1")
+    assert (await asked).outcome in {Outcome.UNKNOWN, Outcome.DONE}
+    device, answer = await bench.late.get()
+    assert (device, answer.outcome) == ("lock-1", Outcome.DONE)
+
+
 async def test_one_device_cannot_answer_for_another(bench: Bench) -> None:
     bench.lock.outcome = None
     asked = asyncio.ensure_future(bench.orders.order("lock-1", _order(), answer_s_max=0.2))
