@@ -24,6 +24,8 @@ FREE, ENABLED = 0x00, 0x01
 UNRESTRICTED: Final = 0x00
 PIN_ADDED, PIN_CLEARED, PIN_CHANGED = 0x02, 0x03, 0x04
 ALL_USERS: Final = 0xFFFF
+# Two clocks of one house, as far apart as they may be and still count as sure.
+EARLY_S_MAX: Final = 60
 # What a lock says that does not say its limits (ZCL: 4 and 8 are the usual defaults).
 DIGITS_MIN, DIGITS_MAX = 4, 8
 REFUSED_PUT: Final = {0x02: LockRefusal.SLOTS_FULL, 0x03: LockRefusal.PIN_TAKEN}
@@ -37,7 +39,9 @@ class PinKeeper:
         self.slots = slots
         self._programmed: dict[int, int] = {}  # user -> the last programming event since asked
 
-    async def put(self, order: Order, pin: Pin | None, deadline_s: float) -> Told:
+    async def put(  # noqa: PLR0911 - one line per reason
+        self, order: Order, pin: Pin | None, deadline_s: float
+    ) -> Told:
         """Set a PIN and look whether it is there."""
         facts = self._lock.entry.facts
         if order.slot is None or pin is None:
@@ -45,6 +49,10 @@ class PinKeeper:
         least, most = facts.get("min_pin_len", DIGITS_MIN), facts.get("max_pin_len", DIGITS_MAX)
         if not least <= len(pin.digits) <= most or not pin.digits.isdigit():
             return _no(LockRefusal.BAD_FRAME, f"this lock takes {least} to {most} digits")
+        now_s = self._lock.air.clock.read().wall_s
+        if order.valid_from_s is not None and order.valid_from_s > now_s + EARLY_S_MAX:
+            # The lock keeps no times: in it, the PIN of tomorrow's guest would open tonight.
+            return _no(LockRefusal.NOT_YET, "")
         known = self.slots.find(order.slot) is not None
         slot = self.slots.take(
             order.slot,

@@ -15,6 +15,7 @@ from appliance.engines.doors.credentials import KeyFacts
 from appliance.engines.doors.messages import NoteDelivery
 from appliance.engines.doors.slots import NO_PIN
 from appliance.engines.inventory.messages import LockProtocol
+from appliance.kernel.clock import sleep
 from appliance.kernel.deciding import Asking
 from appliance.kernel.messages import Answer, Role, Who
 
@@ -36,7 +37,11 @@ ANSWER_S_MAX: Final = 8.0
 PAUSES_S: Final = (2.0, 5.0, 15.0, 60.0, 300.0)
 # The signed list of a courier has a hundred (ble.md 2.9); what is left goes with the next order.
 DENIED_MAX: Final = 100
-_PASSING: Final = frozenset({LockRefusal.BUSY, LockRefusal.NO_TIME, LockRefusal.EXPIRED})
+# How long a door may not notice that its next key begins or ends sooner than it thought.
+WATCH_S_MAX: Final = 60.0
+_PASSING: Final = frozenset(
+    {LockRefusal.BUSY, LockRefusal.NO_TIME, LockRefusal.EXPIRED, LockRefusal.NOT_YET}
+)
 _BOX: Final = Who(actor="box", role=Role.SERVICE)
 
 # The newest living key of each slot; its PIN is good for as long as any key that shares the slot.
@@ -53,7 +58,29 @@ WHERE k.door_id = ?1 AND k.revoked_at_ms IS NULL AND k.valid_until_s > ?2 AND k.
                   AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2 AND o.rowid > k.rowid)
   AND NOT EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
                   AND y.what = 'pin_put')
+  AND (d.protocol IN ('bus', 'npk') OR EXISTS (
+      SELECT 1 FROM doors_key o WHERE o.door_id = k.door_id AND o.slot = k.slot
+      AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2 AND o.valid_from_s <= ?2))
 ORDER BY k.rowid
+"""
+# A keypad behind a radio keeps no times: what lies in it opens. So its PINs come when their time
+# begins (above) and go when it has ended, whether or not anybody revoked the key.
+_STALE: Final = """
+SELECT k.key_id, d.device_id, k.slot, d.fitting, k.door_id
+FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id
+WHERE (k.door_id = ?1 OR ?1 = '') AND d.protocol NOT IN ('bus', 'npk') AND k.slot > 0
+  AND k.valid_until_s <= ?2
+  AND EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id AND y.what = 'pin_put')
+  AND NOT EXISTS (SELECT 1 FROM doors_delivery y WHERE y.key_id = k.key_id
+                  AND y.what = 'pin_cleared')
+  AND NOT EXISTS (SELECT 1 FROM doors_key o WHERE o.door_id = k.door_id AND o.slot = k.slot
+                  AND o.revoked_at_ms IS NULL AND o.valid_until_s > ?2)
+ORDER BY k.rowid
+"""
+_TURNS: Final = """
+SELECT min(CASE WHEN k.valid_from_s > ?2 THEN k.valid_from_s ELSE k.valid_until_s END)
+FROM doors_key k JOIN doors_door d ON d.door_id = k.door_id
+WHERE k.door_id = ?1 AND d.protocol NOT IN ('bus', 'npk') AND k.slot > 0 AND k.valid_until_s > ?2
 """
 _ENDED: Final = """
 SELECT k.key_id, d.device_id, k.cti, k.slot,
@@ -130,6 +157,7 @@ class Deliveries:
         self._locksmith = locksmith
         self._fittings = fittings
         self._lanes: dict[str, bool] = {}  # door -> whether something changed since it looked
+        self._watched: set[str] = set()  # doors whose keypads need us as their clock
 
     def owe(self, door_id: str) -> None:
         """Something was cut or revoked at a door."""
@@ -141,8 +169,10 @@ class Deliveries:
 
     async def take_up(self) -> None:
         """Begin again after a start, at every door with keys that have not ended."""
-        rows = await self._reader.rows(_OWED, (self._now_s(),))
-        for (door_id,) in rows:
+        now_s = self._now_s()
+        owed = [row[0] for row in await self._reader.rows(_OWED, (now_s,))]
+        stale = [row[4] for row in await self._reader.rows(_STALE, ("", now_s))]
+        for door_id in dict.fromkeys([*owed, *stale]):
             self.owe(door_id)
 
     @property
@@ -164,11 +194,30 @@ class Deliveries:
                 self._lanes[door_id] = True
         finally:
             del self._lanes[door_id]
+        if door_id not in self._watched:
+            self._watched.add(door_id)
+            self._nursery.mortal(f"times of {door_id}", self._watch(door_id))
+
+    async def _watch(self, door_id: str) -> None:
+        """Serve the door when a key of it begins or ends, where its keypad cannot tell."""
+        try:
+            while (turn_s := await self._next_turn(door_id)) is not None:
+                await sleep(self._clock, min(WATCH_S_MAX, max(1.0, turn_s - self._now_s())))
+                if self._now_s() >= turn_s:
+                    self.owe(door_id)
+        finally:
+            self._watched.discard(door_id)
+
+    async def _next_turn(self, door_id: str) -> int | None:
+        row = await self._reader.row(_TURNS, (door_id, self._now_s()))
+        return None if row is None or row[0] is None else int(row[0])
 
     async def _round(self, door_id: str) -> str | None:
         """Send what is owed; the device that must be asked again, or None when all is there."""
         # Denials first: whoever has left must not wait for somebody's PIN.
         away = await self._end(door_id)
+        if away is None:
+            away = await self._clear_stale(door_id)
         if away is not None:
             return away
         for row in await self._reader.rows(_PINS, (door_id, self._now_s())):
@@ -195,7 +244,21 @@ class Deliveries:
                 generation=key.generation,
             )
             if not await self._note(told, door_id, [key.key_id], "pin_put", row[10]):
-                return key.device_id
+                if told.answer is None or told.answer.refusal is not LockRefusal.NOT_YET:
+                    return key.device_id
+                away = key.device_id  # nobody else's PIN waits for one whose time has not come
+        return away
+
+    async def _clear_stale(self, door_id: str) -> str | None:
+        now = self._clock.read()
+        if not now.sure:
+            return None  # a clock that runs ahead must not take a guest's PIN away
+        for key_id, device_id, slot, fitting, _ in await self._reader.rows(
+            _STALE, (door_id, now.wall_s)
+        ):
+            told = await self._send(device_id, key_id, Verb.CLEAR_PIN, slot=slot)
+            if not await self._note(told, door_id, [key_id], "pin_cleared", fitting):
+                return str(device_id)
         return None
 
     async def _end(self, door_id: str) -> str | None:

@@ -40,6 +40,16 @@ async def test_a_pin_is_done_when_the_lock_shows_it(tmp_path: Path) -> None:
         assert node.lock.keypad(PIN)
 
 
+async def test_the_pin_of_a_guest_who_is_not_due_yet_is_not_in_the_lock(tmp_path: Path) -> None:
+    """The keypad keeps no times: what lies in it opens."""
+    async with rig_with_lock(tmp_path) as (it, node, lock):
+        soon_s = it.clock.read().wall_s + 3_600
+        told = await put(it, lock, valid_from_s=soon_s)
+        assert (told.outcome, told.refusal) == (Outcome.REFUSED, LockRefusal.NOT_YET)
+        assert not node.lock.keypad(PIN)
+        assert (await put(it, lock, valid_from_s=soon_s - 3_660)).outcome is Outcome.DONE
+
+
 async def test_a_lock_that_hides_its_pins_is_believed_by_its_slots_status(tmp_path: Path) -> None:
     async with rig_with_lock(tmp_path) as (it, node, lock):
         node.lock.attrs[SEND_PIN].value = 0

@@ -12,6 +12,7 @@ from appliance.bus.words import Outcome
 from appliance.engines.doors.messages import HolderKind
 from appliance.engines.doors.queries import keys_at_risk, keys_of
 from appliance.engines.doors.rounds import PAUSE_S, Rounds
+from appliance.engines.inventory.messages import LockProtocol
 from support import news
 from support.doors_house import DoorsHouse, open_doors_house
 
@@ -62,6 +63,53 @@ async def test_the_guests_pin_is_at_the_lock_days_before_and_opens_nothing_befor
         reply = house.twin.lock("lock-204").try_pin(pin, house.clock.read())
         assert reply.answer is not None
         assert reply.answer.outcome is outcome
+
+
+async def test_a_keypad_without_a_clock_gets_tomorrows_pin_when_it_opens_and_not_before(
+    tmp_path: Path,
+) -> None:
+    """A Zigbee lock opens for whatever lies in it: the guest in house must be alone in there."""
+    async with open_doors_house(tmp_path) as house:
+        await house.happen(news.door_fitted(204, "lock-204", LockProtocol.ZIGBEE))
+        await house.cut("stay-204")
+        await house.happen(news.booked("ben", MONDAY, WEDNESDAY))
+        await house.happen(news.room_assigned("ben", 204, MONDAY, WEDNESDAY))
+        go_round(house)
+        await house.clock.advance(60)
+        [key] = await keys_of(house.reader, HolderKind.STAY, "ben")
+        assert key.ahead
+        slots = house.twin.lock("lock-204")._flash.section("pin")
+        assert str(key.facts.slot) not in slots
+        await until(house, MONDAY_15_S - 60)
+        await house.restart()
+        go_round(house)
+        assert str(key.facts.slot) not in slots
+        await until(house, MONDAY_15_S + 60)
+        assert str(key.facts.slot) in slots
+
+
+@pytest.mark.parametrize("dead", [False, True])
+async def test_a_keypad_without_a_clock_forgets_the_guest_before_also_if_nobody_checks_out(
+    tmp_path: Path, *, dead: bool
+) -> None:
+    async with open_doors_house(tmp_path) as house:
+        await house.happen(news.door_fitted(204, "lock-204", LockProtocol.ZIGBEE))
+        await house.cut("stay-204")
+        await house.clock.settle()
+        [key] = await keys_of(house.reader, HolderKind.STAY, "stay-204")
+        slots = house.twin.lock("lock-204")._flash.section("pin")
+        assert str(key.facts.slot) in slots
+        if dead:
+            await house.crash()
+        await until(house, key.facts.valid_until_s + 120)
+        if dead:
+            await house.boot()
+            await house.clock.advance(120)
+        assert str(key.facts.slot) not in slots
+        # The late check-out changes nothing any more.
+        await house.happen(news.checked_out("stay-204", 204))
+        await house.clock.advance(120)
+        assert house.gateway.deliveries.doors_served == 0
 
 
 async def test_a_lock_that_is_silent_is_said_a_day_before_and_cured_when_it_is_back(
