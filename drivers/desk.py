@@ -340,6 +340,7 @@ class Desk:
             about=about,
             about_outcome=None if told is None else told.outcome,
             about_refusal=None if told is None else told.refusal,
+            since_ms=self._keep.since_ms if told is None else None,
             evidence=() if told is None else tuple(told.evidence),
         )
         await self._office.answer(self.name, answer)

@@ -91,6 +91,8 @@ class Keep:
         self._held = int(db.execute("SELECT count(*) FROM attempt").fetchone()[0])
         # No order that expired before this is begun, whatever a clock without a battery says.
         self.floor_ms = self.number("floor_ms")
+        # Of orders from before this nothing is known here: another file had them.
+        self.since_ms = self.number("since_ms")
 
     def rides_along(self, rider: Rider) -> None:
         """Have this written at the end of each transaction: what may wait for the next commit."""
@@ -227,6 +229,12 @@ class Keep:
             with self.together():
                 self.put_number("floor_ms", wall_ms)
             self.floor_ms = wall_ms
+
+    def remember_from(self, wall_ms: int) -> None:
+        """The file is new, or came from a backup: what was begun before this is not in it."""
+        with self.together():
+            self.put_number("since_ms", wall_ms)
+        self.since_ms = wall_ms
 
     # -- numbers ---------------------------------------------------------------------------
 

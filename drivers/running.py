@@ -80,6 +80,8 @@ async def run(parts: Parts) -> Driver:
     outbox, shown = Outbox(keep), Shown(keep)
     clock, nursery = parts.clock, parts.nursery
     lives = keep.restart()
+    if lives == 1 or parts.restored:
+        keep.remember_from(clock.read().wall_ms)
     if parts.restored:
         outbox.skip()
         keep.raise_floor(clock.read().wall_ms)

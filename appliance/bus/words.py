@@ -119,7 +119,8 @@ class DeviceAnswer:
     """What the device says of one order, on the order's reply topic, QoS 1.
 
     `about` repeats a READ's `about`; with it `about_outcome` None says that this device has never
-    begun that order, and UNKNOWN that it lost its power in the middle of it.
+    begun that order, and UNKNOWN that it lost its power in the middle of it. `since_ms` says with a
+    None since when it remembers at all: of an order from before, None proves nothing.
     """
 
     id: str
@@ -132,6 +133,7 @@ class DeviceAnswer:
     about: str | None = None
     about_outcome: Outcome | None = None
     about_refusal: LockRefusal | None = None
+    since_ms: int | None = None
     evidence: tuple[str, ...] = ()  # how a driver knows, where one stands between (drivers/port.py)
 
 

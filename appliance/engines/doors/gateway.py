@@ -41,6 +41,7 @@ from appliance.engines.doors.messages import (
     OpenSettled,
     SettleOpening,
 )
+from appliance.engines.doors.rules import OPEN_EXPIRES_MS
 from appliance.engines.inventory.messages import (
     DoorAdded,
     DoorFitted,
@@ -104,6 +105,7 @@ class _Open:
     device_id: str
     expires_at_ms: int
     trace: str | None = None
+    series: int = 0  # which lock had the name
 
 
 class Gateway:
@@ -248,7 +250,8 @@ class Gateway:
 
     def _serves(self, opening: _Open) -> bool:
         """Whether the lock that was pressed is still the door's."""
-        return self._door_of.get(opening.device_id) == opening.door_id
+        same = self._series.get(opening.device_id, 0) == opening.series
+        return same and self._door_of.get(opening.device_id) == opening.door_id
 
     def _pressed(self, event: OpenAsked, fact: Recorded) -> None:
         opening = _Open(
@@ -257,6 +260,7 @@ class Gateway:
             device_id=event.device_id,
             expires_at_ms=event.expires_at_ms,
             trace=fact.trace,
+            series=self._series.get(event.device_id, 0),
         )
         self._open[event.opening_id] = opening
         self._waiting[event.opening_id] = asyncio.get_running_loop().create_future()
@@ -344,6 +348,8 @@ class Gateway:
                 case Outcome.DONE | Outcome.REFUSED as outcome:
                     await self._settle(opening, outcome, told.about_refusal, "read_back")
                     return
+                case None if (told.since_ms or 0) > opening.expires_at_ms - OPEN_EXPIRES_MS:
+                    return  # another radio's file had it, or one before a restore
                 case None if (told.wall_ms or 0) > opening.expires_at_ms:
                     # Never begun, and by the lock's own clock too late to begin: it cannot move.
                     await self._settle(opening, Outcome.REFUSED, LockRefusal.EXPIRED, "read_back")
@@ -482,6 +488,7 @@ class Gateway:
                 door_id=door_id,
                 device_id=device_id,
                 expires_at_ms=expires_at_ms,
+                series=self._series.get(device_id, 0),
             )
             self._open[opening_id] = opening
             if outcome is None:

@@ -395,6 +395,21 @@ async def test_what_is_called_never_begun_never_begins() -> None:
         assert house.answers[-1].refusal is LockRefusal.EXPIRED
 
 
+async def test_of_orders_from_before_its_file_it_says_that_it_cannot_know() -> None:
+    async with driver_bench(Hand()) as house:
+        start_ms = house.clock.read().wall_ms
+        await house.clock.advance(60)
+        told = (await house.ask(house.order(Verb.READ, about="of-another-radio"))).answer
+        assert told is not None
+        assert (told.about_outcome, told.since_ms) == (None, start_ms)
+        # The next life has the same file, and knows as much.
+        await house.die()
+        await house.start()
+        told = (await house.ask(house.order(Verb.READ, about="of-another-radio"))).answer
+        assert told is not None
+        assert told.since_ms == start_ms
+
+
 async def test_asked_how_it_stands_the_state_is_said() -> None:
     stands = LockState(bolt="locked", battery_pct=80, seq=0, generation=0, wall_ms=START)
     async with driver_bench(Hand(stands=stands)) as house:

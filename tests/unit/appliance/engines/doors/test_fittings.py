@@ -190,6 +190,47 @@ async def test_a_late_answer_of_a_lock_that_was_taken_off_changes_nothing(
     assert end_of(house, opening_id)[0] == "unknown"
 
 
+async def test_another_lock_under_the_same_name_says_nothing_of_a_press_at_the_old_one(
+    house: DoorsHouse,
+) -> None:
+    # The new one has never begun it, which is true and proves nothing of the old one.
+    house.twin.devices["lock-204"].faults.script([Trouble(faults=frozenset({Fault.DROP_REQUEST}))])
+    opening_id = await house.press("stay-204")
+    await house.clock.advance(7.6)
+    orders = await heard(house, "lock-204")
+    await fit(house, "lock-204", new_lock=True)
+    await house.clock.advance(600)
+    assert end_of(house, opening_id)[0] == "unknown"
+    assert not any(order.about for order in orders)
+
+
+async def test_a_driver_whose_file_begins_after_a_press_does_not_say_it_never_was(
+    house: DoorsHouse,
+) -> None:
+    """The lock was moved to another radio, or the driver's file was lost or came from a backup."""
+    house.twin.devices["lock-204"].faults.script([Trouble(faults=frozenset({Fault.DROP_REQUEST}))])
+    opening_id = await house.press("stay-204")
+    await house.clock.advance(7.6)
+    opening = house.gateway._open[opening_id]
+    now_ms = house.clock.read().wall_ms
+
+    async def read_back(_: object) -> DeviceAnswer:
+        return DeviceAnswer(
+            id="read",
+            outcome=Outcome.DONE,
+            about=opening_id,
+            wall_ms=now_ms + 60_000,
+            since_ms=now_ms,
+        )
+
+    house.gateway._read_back = read_back  # type: ignore[method-assign,assignment] # the other radio's driver
+    await house.clock.advance(600)
+    assert end_of(house, opening_id)[0] == "unknown"
+    # Its own word may still come, as an event.
+    assert opening_id in house.gateway.open_unknowns()
+    assert opening.door_id == "door-204"
+
+
 async def test_a_press_at_an_npk_door_is_bound_to_the_driver_that_presses(
     house: DoorsHouse,
 ) -> None:
