@@ -151,8 +151,11 @@ class Conversations:
         taking = asyncio.ensure_future(self.turn.acquire())
         try:
             await within(self._clock, max(0.0, deadline_s - self._clock.monotonic()), taking)
-        except TimeoutError:
-            raise NoLinkError("the lock is busy with somebody else") from None
-        finally:
-            if not taking.done():
-                taking.cancel()
+        except BaseException as error:
+            # It may have been given to us in this very turn of the loop.
+            if taking.done() and not taking.cancelled():
+                self.turn.release()
+            taking.cancel()
+            if isinstance(error, TimeoutError):
+                raise NoLinkError("the lock is busy with somebody else") from None
+            raise

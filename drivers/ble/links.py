@@ -150,19 +150,22 @@ class Links:
         Raises NoLinkError before anything of the caller's can have been sent.
         """
         link = await self._open(device, deadline_s, cached=True)
+        held: Link | None = link
         try:
             try:
                 await link.attend(service=service, write=write, notify=notify)
             except KeyError:
                 # A stack's memory of this device is stale and stays so until it is told.
-                link = await self._again(link, device, deadline_s)
+                held = None
+                link = held = await self._again(link, device, deadline_s)
                 try:
                     await link.attend(service=service, write=write, notify=notify)
                 except KeyError as error:
                     raise NoLinkError("the device has no such service") from error
             yield link
         finally:
-            self._hang_up(device.address, link)
+            if held is not None:
+                self._hang_up(device.address, held)
 
     async def idle(self) -> None:
         """Once every hang-up that is under way has ended."""
@@ -175,7 +178,8 @@ class Links:
             await link.client.clear_cache()
         except LINK_ERRORS as error:
             logger.info("forgetting failed: %s", where(error))
-        self._hang_up(device.address, link)
+        finally:
+            self._hang_up(device.address, link)
         return await self._open(device, deadline_s, cached=False)
 
     async def _open(self, device: BLEDevice, deadline_s: float, *, cached: bool) -> Link:
@@ -186,15 +190,22 @@ class Links:
             # The library forces 20 s on each attempt, so our own deadline runs beside it.
             left_s = max(0.0, deadline_s - self._clock.monotonic())
             opened: Link | str = await within(self._clock, left_s, opening)
-        except TimeoutError as error:
-            raise NoLinkError("not connected in time") from error
-        finally:
-            if not opening.done():
-                # Its cleaning up may take seconds; it keeps the connecting lock until then.
-                opening.cancel()
+        except BaseException as error:
+            # Its cleaning up may take seconds; it keeps the connecting lock until then.
+            if not opening.cancel() and not opening.cancelled():
+                self._unwanted(device.address, opening)
+            if isinstance(error, TimeoutError):
+                raise NoLinkError("not connected in time") from error
+            raise
         if isinstance(opened, str):
             raise NoLinkError(opened)
         return opened
+
+    def _unwanted(self, address: str, opening: asyncio.Task[Link | str]) -> None:
+        """Nobody waits any more for what was made in this very turn of the loop."""
+        made = None if opening.exception() else opening.result()
+        if isinstance(made, Link):
+            self._hang_up(address, made)
 
     async def _connect(self, device: BLEDevice, deadline_s: float, *, cached: bool) -> Link | str:
         """The link, or in a word why there is none."""
