@@ -79,7 +79,9 @@ def issue_denylist(state: Issued, command: IssueDenylist, context: Context) -> D
     if state.digest == command.digest:
         return Yes(events=[], result={"seq": state.seq, "issued_s": state.issued_s})
     event = DenylistIssued(
-        seq=state.seq + 1,
+        # By the clock, so that a box that came from a backup goes on above what locks have by now:
+        # a list with a lower number they would never take.
+        seq=max(state.seq + 1, context.now.wall_s),
         # Its moment is proof of the time for a lock: it never goes back.
         issued_s=max(context.now.wall_s, state.issued_s),
         digest=command.digest,

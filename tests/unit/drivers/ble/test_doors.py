@@ -383,6 +383,9 @@ async def test_a_denylist_is_brought_to_every_lock_that_has_an_older_one(tmp_pat
         signed = edicts.sign_denylist(denied, doors.keys.issuer)
         told = await doors.press(doors.order(Verb.DENY, denylist=signed))
         assert told.outcome is Outcome.DONE
+        # A lock that has it already is no lock that refuses it.
+        told = await doors.press(doors.order(Verb.DENY, denylist=signed))
+        assert (told.outcome, told.evidence) == (Outcome.DONE, (Evidence.REPEATED,))
         told = await doors.press(doors.order(credential=key))
         assert (told.outcome, told.refusal) == (Outcome.REFUSED, LockRefusal.DENIED)
         doors.give_errand_key(1)
