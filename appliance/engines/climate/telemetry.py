@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,6 +58,8 @@ class Telemetry:
         self._series: dict[tuple[str, str], int] = {(row[0], row[1]): row[2] for row in rows}
         self._waiting: list[tuple[str, str, int, float]] = []
         self._writing = asyncio.Lock()
+        # Whoever waits for a thread may be cancelled, the thread may not: the file outlives it.
+        self._using = threading.Lock()
         self._stored = 0
         self._shed = 0
         self._flushes = 0
@@ -108,15 +111,19 @@ class Telemetry:
     async def close(self) -> None:
         """Write what waits and let go of the file."""
         await self.flush()
-        self._db.close()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._using:
+            self._db.close()
 
     def _write(self, batch: list[tuple[str, str, int, float]], before_ms: int | None) -> int:
-        numbered = [
-            (number, at_ms, value)
-            for device, name, at_ms, value in batch
-            if (number := self._number(device, name)) is not None
-        ]
-        with self._db:
+        with self._using, self._db:
+            numbered = [
+                (number, at_ms, value)
+                for device, name, at_ms, value in batch
+                if (number := self._number(device, name)) is not None
+            ]
             self._db.execute("BEGIN")
             self._db.executemany("INSERT OR REPLACE INTO point VALUES (?, ?, ?)", numbered)
             if before_ms is not None:
@@ -133,10 +140,12 @@ class Telemetry:
         return number
 
     def _read(self, device: str, name: str, since_ms: int, limit: int) -> list[tuple[int, float]]:
-        found: list[Any] = self._db.execute(
-            "SELECT at_ms, value FROM point WHERE series = ? AND at_ms >= ? ORDER BY at_ms LIMIT ?",
-            (self._series.get((device, name), -1), since_ms, limit),
-        ).fetchall()
+        with self._using:
+            found: list[Any] = self._db.execute(
+                "SELECT at_ms, value FROM point WHERE series = ? AND at_ms >= ?"
+                " ORDER BY at_ms LIMIT ?",
+                (self._series.get((device, name), -1), since_ms, limit),
+            ).fetchall()
         return [(row[0], row[1]) for row in found]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -61,3 +62,20 @@ async def test_a_torn_file_is_set_aside_and_the_box_starts(tmp_path: Path) -> No
         assert db.execute("SELECT count(*) FROM point").fetchone() == (1,)
     db.close()
     assert (tmp_path / "telemetry.db.unreadable").exists()
+
+
+async def test_a_file_is_not_closed_under_a_thread_whose_asker_has_gone(tmp_path: Path) -> None:
+    store = Telemetry(tmp_path / "telemetry.db", VirtualClock(START_MS))
+    store.add("room-204", "measured_c10", 200.0, START_MS)
+    await store.flush()
+    store._using.acquire()  # a thread is in the middle of a long read
+    reading = asyncio.ensure_future(store.points("room-204", "measured_c10", since_ms=0))
+    await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
+    assert store.busy
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    closing = asyncio.ensure_future(store.close())
+    # Reading and writing alike wait for the file, so the closing cannot have come to its end.
+    assert not (await asyncio.wait({closing}, timeout=0.05))[0]
+    store._using.release()
+    await closing
