@@ -209,7 +209,11 @@ class Deliveries:
             self._watched.discard(door_id)
 
     async def _next_turn(self, door_id: str) -> int | None:
-        row = await self._reader.row(_TURNS, (door_id, self._now_s()))
+        now_s = self._now_s()
+        if await self._reader.row(_STALE, (door_id, now_s)) is not None:
+            # Left there while the clock was unsure.
+            return now_s + int(WATCH_S_MAX)
+        row = await self._reader.row(_TURNS, (door_id, now_s))
         return None if row is None or row[0] is None else int(row[0])
 
     async def _round(self, door_id: str) -> str | None:

@@ -112,6 +112,21 @@ async def test_a_keypad_without_a_clock_forgets_the_guest_before_also_if_nobody_
         assert house.gateway.deliveries.doors_served == 0
 
 
+async def test_an_unsure_clock_takes_no_pin_away_and_a_sure_one_does(tmp_path: Path) -> None:
+    async with open_doors_house(tmp_path) as house:
+        await house.happen(news.door_fitted(204, "lock-204", LockProtocol.ZIGBEE))
+        await house.cut("stay-204")
+        await house.clock.settle()
+        [key] = await keys_of(house.reader, HolderKind.STAY, "stay-204")
+        slots = house.twin.lock("lock-204")._flash.section("pin")
+        house.clock.uncertainty_ms = 86_400_000
+        await until(house, key.facts.valid_until_s + 3_600)
+        assert str(key.facts.slot) in slots
+        house.clock.uncertainty_ms = 0
+        await house.clock.advance(180)
+        assert str(key.facts.slot) not in slots
+
+
 async def test_a_lock_that_is_silent_is_said_a_day_before_and_cured_when_it_is_back(
     house: DoorsHouse,
 ) -> None:
