@@ -215,9 +215,12 @@ class ZigbeeLock(Thing):
         if bolt == "locked":
             self._locked_s = self._air.clock.monotonic()
         elif bolt == "unlocked":
-            # Whoever turns the knob later makes no press of before undone.
-            for press in self._presses:
-                press.seen_open = True
+            self.was_open()
+
+    def was_open(self) -> None:
+        """The bolt was open: whoever locks it later makes no press of before undone."""
+        for press in self._presses:
+            press.seen_open = True
 
     def radio_event(self, code: int) -> str | None:
         """The lock did something that the radio asked for: which order's doing it is, if known.

@@ -70,6 +70,9 @@ class LockEars:
             order_id = self._lock.radio_event(code)
         elif code in UNLOCKS:
             self._lock.moved_by_somebody()
+        else:
+            # Whoever locks by hand has found it open.
+            self._lock.was_open()
         self._lock.bolt_is("unlocked" if code in UNLOCKS else "locked")
         self._lock.happened(
             Happening(

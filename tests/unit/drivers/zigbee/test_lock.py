@@ -128,6 +128,27 @@ async def test_a_bolt_that_was_reported_open_and_locked_by_hand_is_never_said_no
         assert Outcome.NOT_SENT not in [end.outcome for end in ends]
 
 
+async def test_a_bolt_that_somebody_locked_by_hand_was_open_before(tmp_path: Path) -> None:
+    async with rig_with_lock(tmp_path) as (it, node, lock):
+        for lost in (UNLOCK, EVENT, REPORT, READ_ANSWER):
+            it.site.fault(Way.UP, Act.DROP, lost, times=None)
+        order = it.order(Verb.UNLOCK)
+        assert (await it.give(lock.name, order)).outcome is Outcome.UNKNOWN
+        assert it.opened() == 1
+        it.site.heal()
+        it.site.fault(Way.UP, Act.DROP, REPORT, times=None)
+        it.site.fault(Way.UP, Act.DROP, READ_ANSWER, times=None)
+        node.lock.thumb(LOCKED)
+        await it.house.until(
+            lambda h: h.happenings and h.happenings[-1][1].kind is EventKind.LOCKED
+        )
+        it.site.heal()
+        press = lock._presses[-1]
+        await it.clock.sleep_until(press.begun_s + 3 * HURRIED.air_s + HURRIED.settle_s)
+        assert await lock._look_again(press) is None
+        assert not it.house.ends.get(order.id)
+
+
 async def test_a_lock_that_relocks_by_itself_is_never_said_not_to_have_opened(
     tmp_path: Path,
 ) -> None:
