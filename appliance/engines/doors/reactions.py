@@ -19,6 +19,7 @@ from appliance.engines.doors.messages import (
     KeyReason,
     LeaseRenewed,
     NoteMasterUsed,
+    PhoneRemoved,
     ResidentEvicted,
     RevocationAsked,
     RevokeKey,
@@ -37,13 +38,14 @@ from appliance.engines.doors.scene import (
     joiners_at,
     key_used,
     keys_ahead,
+    keys_in_phones,
     keys_where,
     master_seen,
     masters_of,
     opening_awaits,
     stay_end_s,
 )
-from appliance.engines.doors.windows import LENGTH_S_MAX
+from appliance.engines.doors.windows import LENGTH_S_MAX, OVERHANG_S_MAX
 from appliance.engines.identity.messages import ShiftClosed, ShiftOpened, StaffDeactivated
 from appliance.engines.stays.messages import (
     BookingChanged,
@@ -57,6 +59,7 @@ from appliance.engines.stays.messages import (
     RoomMoved,
     RoomUnassigned,
     StayCancelled,
+    StayState,
 )
 from appliance.kernel.engine import Facts, InlineReaction, Recorded
 from appliance.kernel.messages import Command
@@ -151,6 +154,37 @@ def _evicted(facts: Facts, event: ResidentEvicted, _: Recorded) -> Sequence[Comm
         *_revoke_all(facts, HolderKind.LEASE, event.lease_id, "evicted"),
         *_end_phones(facts, HolderKind.LEASE, event.lease_id, "evicted"),
     ]
+
+
+def _phone_gone(facts: Facts, event: PhoneRemoved, recorded: Recorded) -> Sequence[Command]:
+    """What a phone was given opens for a day: its guest's keys are cut anew, with the same PINs.
+
+    The guest's other phones fetch theirs again; the one that is gone is refused by name.
+    """
+    if event.holder_kind is not HolderKind.STAY or event.reason != "removed":
+        return []
+    holder = holder_of(facts, HolderKind.STAY, event.holder_id)
+    if holder is None or holder.state != StayState.IN_HOUSE.value:
+        return []
+    now_s = recorded.at_wall_ms // 1000
+    most_s = (holder.departure_end_s or now_s) + OVERHANG_S_MAX
+    if most_s <= now_s:
+        return []  # nothing may be cut again, and a refusal would leave the phone enrolled
+    old = keys_in_phones(facts, event.holder_id, holder.room_id, now_s)
+    ends: dict[str, int] = {}
+    for door_id, _, until_s in old:
+        ends[door_id] = min(most_s, max(until_s, ends.get(door_id, 0)))
+    anew = [
+        CutKey(
+            holder_kind=HolderKind.STAY,
+            holder_id=event.holder_id,
+            door_id=door_id,
+            reason=KeyReason.EXTENDED,
+            valid_until_s=until_s,
+        )
+        for door_id, until_s in ends.items()
+    ]
+    return [*anew, *_end_each([key[:2] for key in old], "phone_removed")]
 
 
 def _revocation(facts: Facts, event: RevocationAsked, _: Recorded) -> Sequence[Command]:
@@ -316,6 +350,7 @@ INLINE: Final = (
     InlineReaction(event=NoShowMarked, react=_gone),
     InlineReaction(event=StaffDeactivated, react=_staff_gone),
     InlineReaction(event=RevocationAsked, react=_revocation),
+    InlineReaction(event=PhoneRemoved, react=_phone_gone),
     InlineReaction(event=RoomMoved, react=_moved),
     InlineReaction(event=DepartureChanged, react=_departure),
     InlineReaction(event=AccessLogged, react=_shown),

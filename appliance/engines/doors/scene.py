@@ -271,6 +271,20 @@ def keys_where(facts: Facts, where: str, value: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def keys_in_phones(
+    facts: Facts, stay_id: str, room_id: str | None, now_s: int
+) -> list[tuple[str, str, int]]:
+    """(door id, key id, end) of a guest's living keys at locks that open to phones."""
+    rows = facts.rows(
+        "SELECT k.door_id, k.key_id, k.valid_until_s FROM doors_key k JOIN doors_door d"
+        " ON d.door_id = k.door_id WHERE k.holder_kind = 'stay' AND k.holder_id = ?"
+        " AND k.revoked_at_ms IS NULL AND k.ahead = 0 AND k.valid_until_s > ?"
+        " AND d.protocol = 'npk' AND (d.room_id IS NULL OR d.room_id = ?) ORDER BY k.rowid",
+        (stay_id, now_s, room_id),
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 def keys_ahead(facts: Facts, stay_id: str) -> list[tuple[str, str | None]]:
     """Where a stay has prepared keys that were not taken up: (door id, its room's id)."""
     rows = facts.rows(

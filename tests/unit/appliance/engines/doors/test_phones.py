@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance.engines.doors.messages import (
+    CutKey,
     EndPhones,
     EnrolPhone,
     HolderKind,
+    KeyReason,
     PhoneEnrolled,
     PhoneRemoved,
     Refusal,
@@ -27,6 +30,7 @@ from appliance.engines.doors.phones import (
 from appliance.engines.doors.room import ENGINE
 from appliance.engines.doors.windows import UNSURE_S_MAX
 from appliance.engines.identity.messages import StaffAdded, StaffDeactivated
+from appliance.engines.inventory.messages import LockProtocol
 from appliance.kernel.clock import Reading
 from appliance.kernel.cose import point_of
 from appliance.kernel.messages import Event, Role, Who
@@ -207,6 +211,35 @@ def test_phones_of_the_staff_end_with_their_work(desk: Desk) -> None:
     assert desk.refused(enrol(point(), "maid", HolderKind.STAFF), MAID) == (
         Refusal.HOLDER_NOT_IN_HOUSE
     )
+
+
+def test_what_a_removed_phone_was_given_is_over_and_the_guest_keeps_door_and_pin(
+    desk: Desk,
+) -> None:
+    """A mobile key opens for up to 26 h, with the box dead: to forget the phone is not enough."""
+    happen(desk, news.door_fitted(204, "lock-204", LockProtocol.NPK))
+    cut = CutKey(
+        holder_kind=HolderKind.STAY,
+        holder_id="ana",
+        door_id="door-204",
+        reason=KeyReason.FIRST,
+    )
+    desk.done(cut)
+    desk.done(replace(cut, reason=KeyReason.JOINER))
+    query = (
+        "SELECT cti, joiner, slot, pin_ref, generation, valid_until_s FROM doors_key"
+        " WHERE revoked_at_ms IS NULL ORDER BY joiner"
+    )
+    before = desk.rows(query)
+    lost, kept = (desk.done(enrol(point()), ANA)["phone_id"] for _ in range(2))
+    desk.done(remove(lost), ANA)
+    after = desk.rows(query)
+    assert [row[1:] for row in after] == [row[1:] for row in before]
+    assert not {row[0] for row in after} & {row[0] for row in before}
+    assert living(desk) == [("ana", kept)]
+    # Checked out, nothing is cut anew for whoever has left.
+    happen(desk, news.checked_out("ana", 204))
+    assert desk.rows(query) == []
 
 
 def test_ending_no_phone_is_no_error(desk: Desk) -> None:
