@@ -12,6 +12,8 @@ from aiohttp import web
 
 CANNED = Path(__file__).with_suffix(".json")  # Fri 20 Nov 2026, 18:02 UTC, four stays
 NOW_MS = 1_795_197_720_000
+# Small, so that the canned log has a second page.
+LOG_PAGE = 4
 PIN, DOOR_PIN, MANAGER_PIN = "4711", "830264", "9090"
 
 
@@ -146,9 +148,19 @@ class FakeBox:
         roots = [root for root in self.answers if f" {root}" in text.partition("{")[2]]
         if body["operationName"] == "Stay":
             return web.json_response({"data": {"stay": self.stays.get(variables["id"])}})
-        if body["operationName"] != "Standing":
+        if body["operationName"] == "AccessLog":
+            return web.json_response({"data": {"accessLog": self._log(variables)}})
+        if body["operationName"] not in {"Standing", "Doors"}:
             roots = [root for root in roots if f"{{ {root}" in " ".join(text.split())][:1]
         return web.json_response({"data": {root: self.answers[root] for root in roots}})
+
+    def _log(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """The canned log as the box narrows it."""
+        lines = self.answers["accessLog"]
+        for key, wanted in (("doorId", asked["doorId"]), ("holder", asked["holderId"])):
+            lines = [each for each in lines if wanted is None or each[key] == wanted]
+        before = asked["before"]
+        return [each for each in lines if before is None or each["position"] < before][:LOG_PAGE]
 
     def _act(self, request: web.Request, name: str, variables: dict[str, Any]) -> web.Response:
         self.acts.append((name, variables))

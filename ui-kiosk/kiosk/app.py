@@ -21,6 +21,7 @@ from kiosk.screens.cleaning import Cleaning
 from kiosk.screens.confirm import Confirm
 from kiosk.screens.conflicts import Conflicts
 from kiosk.screens.departures import Departures
+from kiosk.screens.doors import Doors
 from kiosk.screens.form import Form
 from kiosk.screens.hand_over import HandOverPage
 from kiosk.screens.health import HealthPage
@@ -45,6 +46,7 @@ PAGES: dict[str, type[Page]] = {
     "walk_in": WalkIn,
     "requests": Requests,
     "alarms": Alarms,
+    "doors": Doors,
     "cleaning": Cleaning,
     "conflicts": Conflicts,
     "hand_over": HandOverPage,

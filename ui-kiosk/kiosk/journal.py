@@ -20,6 +20,8 @@ PLAIN = frozenset(
         "closing",
         "conflictId",
         "departure",
+        "doorId",
+        "keyId",
         "noShows",
         "requestId",
         "roomId",
@@ -28,8 +30,8 @@ PLAIN = frozenset(
         "takeUpstream",
     }
 )
-# A reason is free text except here, where it is one of three words.
-KEY_REASONS = frozenset({"first", "another", "lost"})
+# A reason is free text except here, where it is one of four words.
+KEY_REASONS = frozenset({"first", "another", "joiner", "lost"})
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

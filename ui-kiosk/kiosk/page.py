@@ -171,6 +171,7 @@ class NavPage(Page):
         Binding("9", "app.go('conflicts')", "Conflicts"),
         Binding("0", "app.go('hand_over')", "Hand-over"),
         Binding("l", "app.go('alarms')", "Alarms"),
+        Binding("h", "app.go('doors')", "Doors"),
         Binding("y", "app.go('night_audit')", "Night audit"),
         Binding("v", "app.go('health')", "Health"),
         Binding("question_mark", "app.go('help')", "Help"),

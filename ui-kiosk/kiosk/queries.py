@@ -51,6 +51,8 @@ _CONFLICT = "id stayId what boxSays upstreamSays atMs open"
 _REQUEST = "id stayId roomNumber type status text atMs"
 _OPENING = "id stayId doorTitle askedMs outcome refusal evidence sentence"
 _ALARM = "deviceId roomId alarm sentence sinceMs daysLeft seenBy"
+_MASTER = "holder label doorId doorTitle event atMs"
+_WHOSE = "id roomNumber guests { given family }"
 _ROOM = "id number roomTypeId floor status occupiedBy dueIn"
 
 STANDING = Query[words.Standing](
@@ -60,7 +62,7 @@ STANDING = Query[words.Standing](
   house {{ title timeZone currency businessDate nowMs clockSure checkInFrom checkOutUntil }}
   health {{ lineDownSinceMs vitals {{ name state lastConfirmedMs queued oldestMs sentence }} }}
   me {{ actor name roles terminal shift }}
-  deviceAlarms {{ {_ALARM} }} }}""",
+  deviceAlarms {{ {_ALARM} }} masterUses(limit: 5) {{ {_MASTER} }} }}""",
     shape=words.Standing,
 )
 ROOM_TYPES = Query[list[words.RoomType]](
@@ -101,7 +103,8 @@ STAY = Query[words.Stay | None](
   nights {{ date amountMinor currency priceSource }} notes {{ text atMs by }}
   balance {{ dueMinor pendingMinor chargesMinor paidMinor currency savedCard
     lines {{ text amountMinor kind }} intents {{ id amountMinor currency state sentence }} }}
-  keys {{ id doorId doorTitle generation validFromS validUntilS reason live pinAtLock clockUnsure }}
+  keys {{ id doorId doorTitle generation validFromS validUntilS reason live pinAtLock clockUnsure
+    prepared joiner }}
   conflicts {{ {_CONFLICT} }} }} }}""",
     shape=words.Stay | None,
 )
@@ -148,6 +151,25 @@ DEVICE_ALARMS = Query[list[words.DeviceAlarm]](
     root="deviceAlarms",
     text=f"query DeviceAlarms {{ deviceAlarms {{ {_ALARM} }} }}",
     shape=list[words.DeviceAlarm],
+    empty=[],
+)
+DOORS = Query[words.Doors](
+    name="Doors",
+    root="",
+    text=f"""query Doors($on: Date) {{
+  keysAtRisk {{ stayId doorId doorTitle why sinceMs sentence }}
+  masterUses(limit: 20) {{ {_MASTER} }}
+  arrivals {{ {_WHOSE} }} tomorrow: arrivals(on: $on) {{ {_WHOSE} }} inHouse {{ {_WHOSE} }} }}""",
+    shape=words.Doors,
+    empty=words.Doors(),
+)
+ACCESS_LOG = Query[list[words.Access]](
+    name="AccessLog",
+    root="accessLog",
+    text="""query AccessLog($doorId: ID, $holderId: String, $before: Minor) {
+  accessLog(doorId: $doorId, holderId: $holderId, before: $before, limit: 50) {
+    position atMs uncertaintyMs learnedMs doorId event holder refusal missed } }""",
+    shape=list[words.Access],
     empty=[],
 )
 CLEANING = Query[list[words.CleaningRow]](
@@ -200,6 +222,7 @@ SETTLE_CONFLICT = _act(
     takeUpstream="Boolean!",
 )
 CUT_KEY = _act("cutKey", "Cut a key", **_STAY, **_REASON)
+REVOKE_KEY = _act("revokeKey", "End one key", doorId="ID!", keyId="ID!", **_REASON)
 TAKE_DEPOSIT = _act("takeDeposit", "Deposit from the saved card", **_MONEY)
 RECORD_CASH = _act("recordCash", "Cash", **_MONEY)
 RECORD_SLIP = _act("recordSlip", "Card terminal slip", **_MONEY, slipNumber="String!")

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from kiosk.words import Answer, Stay
+from kiosk.words import Answer, Stay, Whose
 
 # ISO 4217: the currencies whose minor unit is not a hundredth.
 DECIMALS = {"JPY": 0, "KRW": 0, "ISK": 0, "VND": 0, "CLP": 0, "BHD": 3, "KWD": 3, "TND": 3}
@@ -123,7 +123,7 @@ def clip(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 
 
-def name_of(stay: Stay) -> str:
+def name_of(stay: Stay | Whose) -> str:
     """The family name first, as lists are read; "+1" for the others."""
     if not stay.guests:
         return "(no name)"

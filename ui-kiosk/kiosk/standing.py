@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kiosk import say
 from kiosk.desk import Desk
-from kiosk.words import Standing, Vital
+from kiosk.words import MasterUse, Standing, Vital
 
 WIDTH = 78  # a terminal of 80, one blank at each end
 # The most worrying first, since a narrow line is cut at its end.
@@ -13,6 +13,8 @@ ORDER = ("quarantined", "down", "late", "unknown", "ok")
 INSIDE = ("engine ", "reaction:", "view:", "disk", "forget", "log")
 # Before 2001 in milliseconds: smaller numbers are spans, larger ones are moments.
 MOMENT_MS_MIN = 1_000_000_000_000
+# 24 h: nobody can acknowledge a master key, so every shift of a day reads of it.
+MASTER_LOUD_MS = 86_400_000
 
 
 def banner(desk: Desk) -> str:
@@ -26,6 +28,8 @@ def banner(desk: Desk) -> str:
         parts.append(f"LINE DOWN since {since} - doors, desk, keys work; cards by slip")
     if standing is not None and not standing.house.clock_sure:
         parts.insert(0, "CLOCK UNSURE")  # short, and first: a long line is cut at its end
+    if standing is not None and (master := _master(standing, desk)):
+        parts.insert(0, master)
     if standing is not None and (alarm := _alarm(standing)):
         parts.insert(0, alarm)
     return say.clip(" | ".join(parts), WIDTH)
@@ -40,6 +44,22 @@ def _alarm(standing: Standing) -> str:
     where = f"room {first.room_id}" if first.room_id else first.device_id
     more = f" +{len(waiting) - 1}" if len(waiting) > 1 else ""
     return f"{first.alarm.replace('_', ' ')}: {where}{more} (l)"
+
+
+def _master(standing: Standing, desk: Desk) -> str:
+    """The newest key for every door that was seen in the last day, and how many more uses."""
+    now_ms = desk.now_ms()
+    seen = [use for use in standing.master_uses if _loud(use, now_ms)]
+    if not seen:
+        return ""
+    at = say.moment(seen[0].at_ms, desk.tz) if seen[0].at_ms >= MOMENT_MS_MIN else "time unknown"
+    more = f" +{len(seen) - 1}" if len(seen) > 1 else ""
+    return f"MASTER KEY {seen[0].event.replace('_', ' ')}: {seen[0].door_title} {at}{more} (h)"
+
+
+def _loud(use: MasterUse, now_ms: int) -> bool:
+    # A lock that lost its clock cannot say that it was long ago.
+    return use.at_ms < MOMENT_MS_MIN or now_ms - use.at_ms < MASTER_LOUD_MS
 
 
 def status(desk: Desk) -> str:

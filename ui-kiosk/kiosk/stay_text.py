@@ -6,7 +6,7 @@ from rich.text import Text
 
 from kiosk import say
 from kiosk.desk import Desk
-from kiosk.words import Stay
+from kiosk.words import Key, Stay
 
 WIDTH = 78
 # What fits one screen without scrolling; the rest is counted, not hidden.
@@ -36,6 +36,11 @@ def stay_text(stay: Stay, desk: Desk) -> Text:
         _row(text, "Sold by", " via ".join(p for p in (stay.channel, via) if p))
     text.rstrip()
     return text
+
+
+def key_kind(key: Key) -> str:
+    """Why it was cut, and for which further person; the stay's own key names none."""
+    return f"{key.reason}, person {key.joiner + 1}" if key.joiner else key.reason
 
 
 def _row(text: Text, label: str, value: str, style: str = "") -> None:
@@ -93,8 +98,10 @@ def _keys(text: Text, stay: Stay, desk: Desk) -> None:
     if not stay.keys:
         _row(text, "Keys", "none")
     for number, key in enumerate(stay.keys):
-        life = f"until {say.when(key.valid_until_s, desk.tz)}" if key.live else "dead"
+        life = "waits for the guest" if key.prepared else "dead"
+        life = f"until {say.when(key.valid_until_s, desk.tz)}" if key.live else life
         pin = {True: ", PIN at the lock", False: ", PIN on its way", None: ""}[key.pin_at_lock]
         unsure = ", clock was unsure" if key.clock_unsure else ""
-        value = f"{key.door_title}: {key.reason}, {life}{pin if key.live else ''}{unsure}"
+        shown = pin if key.live or key.prepared else ""
+        value = f"{key.door_title}: {key_kind(key)}, {life}{shown}{unsure}"
         _row(text, "" if number else "Keys", value)

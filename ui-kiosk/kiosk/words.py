@@ -96,13 +96,25 @@ class DeviceAlarm(Word, frozen=True):
     seen_by: str | None = None
 
 
+class MasterUse(Word, frozen=True):
+    """Where a key for every door was seen, by the lock's own clock."""
+
+    holder: str
+    label: str
+    door_id: str
+    door_title: str
+    event: str
+    at_ms: int
+
+
 class Standing(Word, frozen=True):
-    """House, health, me and the alarms in one answer: asked every few seconds."""
+    """House, health, me and what is alarming in one answer: asked every few seconds."""
 
     house: House
     health: Health
     me: Me | None = None
     device_alarms: list[DeviceAlarm] = []
+    master_uses: list[MasterUse] = []
 
 
 class GuestName(Word, frozen=True):
@@ -173,6 +185,8 @@ class Key(Word, frozen=True):
     live: bool
     pin_at_lock: bool | None = None
     clock_unsure: bool = False
+    prepared: bool = False  # waits for its guest
+    joiner: int = 0  # which further person of the stay; 0: the first
 
 
 class Conflict(Word, frozen=True):
@@ -213,6 +227,49 @@ class Stay(Word, frozen=True):
     conflicts: list[Conflict] = []
     unfinished: list[str] = []
     guest_page_url: str | None = None
+
+
+class Whose(Word, frozen=True):
+    """A stay as far as a door's line names it."""
+
+    id: str
+    room_number: str | None = None
+    guests: list[GuestName] = []
+
+
+class KeyRisk(Word, frozen=True):
+    """A guest who is expected within a day, and a door that may not open for them."""
+
+    stay_id: str
+    door_id: str
+    door_title: str
+    why: str
+    since_ms: int
+    sentence: str = ""
+
+
+class Doors(Word, frozen=True):
+    """What doors tell beside their log, and whose the keys are."""
+
+    keys_at_risk: list[KeyRisk] = []
+    master_uses: list[MasterUse] = []
+    arrivals: list[Whose] = []
+    tomorrow: list[Whose] = []
+    in_house: list[Whose] = []
+
+
+class Access(Word, frozen=True):
+    """What a lock says happened: by its own clock, how sure that was, and when we heard."""
+
+    position: int
+    at_ms: int
+    uncertainty_ms: int
+    learned_ms: int
+    door_id: str
+    event: str
+    holder: str | None = None
+    refusal: str | None = None
+    missed: int = 0
 
 
 class Device(Word, frozen=True):

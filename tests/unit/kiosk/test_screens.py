@@ -18,6 +18,8 @@ from support.front_desk import StillClock, front_desk, kiosk_at, press, settled,
 # The port of the fake box is in no screen; an age is, and a clock that stands still keeps it.
 EVERYTHING: dict[str, Any] = {"masks": (), "covering": False}
 DIALOGS = {
+    "further_key": ("3", "enter", "k"),
+    "end_key": ("3", "enter", "n"),
     "cash": ("3", "enter", "c"),
     "check_out": ("3", "enter", "o"),
     "request": ("3", "enter", "r"),

@@ -33,6 +33,7 @@ class StayPage(MoveActs, DoorActs, PaperActs):
         Binding("o", "check_out", "Check out"),
         Binding("k", "cut_key", "Key"),
         Binding("j", "lost_key", "Lost key"),
+        Binding("n", "end_key", "End a key"),
         Binding("p", "reveal_pin", "PIN"),
         Binding("g", "qr", "QR"),
         Binding("x", "open_door", "Open door"),
