@@ -224,9 +224,7 @@ class Desk:
         return told or _SENDING
 
     async def _transmit(self, device: Device, order: Order, pin: Pin | None, now_ms: int) -> Told:
-        left_s = CARRY_S_MAX
-        if order.verb is not Verb.SET_CLOCK and self._office.shares_clock:
-            left_s = min(left_s, (order.expires_at_ms - now_ms) / 1000)
+        left_s = self._left_s(order, now_ms)
         deadline_s = self._clock.monotonic() + left_s
         work = asyncio.ensure_future(device.carry_out(order, deadline_s=deadline_s, pin=pin))
         ended = asyncio.ensure_future(_outcome(work, self.name))
@@ -241,6 +239,12 @@ class Desk:
             raise
         finally:
             work.cancel()
+
+    def _left_s(self, order: Order, now_ms: int) -> float:
+        """What is left of an order's time, by a clock that is the box's own."""
+        if order.verb is Verb.SET_CLOCK or not self._office.shares_clock:
+            return CARRY_S_MAX
+        return min(CARRY_S_MAX, (order.expires_at_ms - now_ms) / 1000)
 
     async def _outwait(self, work: asyncio.Future[Told], ended: asyncio.Future[Told]) -> Told:
         """The mutex stays taken until the radio has let go of the order, whatever it takes."""
@@ -298,11 +302,33 @@ class Desk:
             self._office.outbox.say_again(self.name, order.after_seq)
             self._office.ring()
         device = self._office.reach(self.name)
-        told = _NO_RADIO if device is None else await self._ask_state(device)
+        if device is None:
+            told = _NO_RADIO
+        elif order.errand_key is not None and device.decides:
+            told = await self._visit(device, order)
+        else:
+            told = await self._ask_state(device)
         if order.after_seq is not None:
             # The events were asked for, and those are ours.
             told = Told(outcome=Outcome.DONE, evidence=(Evidence.DESK,))
         await self._say(order.id, told, traceparent=order.traceparent)
+
+    async def _visit(self, device: Device, order: Order) -> Told:
+        """The lock itself is asked, with the key that came along; nothing moves or is kept."""
+        async with self._mutex:
+            now_ms = self._office.now_ms()
+            if (refusal := self._late(order, now_ms)) is not None:
+                return _refused(refusal)
+            left_s = self._left_s(order, now_ms)
+            deadline_s = self._clock.monotonic() + left_s
+            work = asyncio.ensure_future(device.carry_out(order, deadline_s=deadline_s))
+            ended = asyncio.ensure_future(_outcome(work, self.name))
+            try:
+                return await within(self._clock, left_s + SETTLE_S_MAX, ended)
+            except TimeoutError:
+                return _NOT_YET
+            finally:
+                work.cancel()
 
     async def _ask_state(self, device: Device) -> Told:
         asked = asyncio.ensure_future(device.state())

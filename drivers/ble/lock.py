@@ -125,7 +125,9 @@ class NpkLock:
         for key in (order.errand_key, order.credential):
             self._ground.errands.offer(self.name, self._fitting.lock_id, key)
         self._ground.courier.offer(order.denylist)
-        self.tunnelling.make_way()
+        if order.verb is not Verb.READ:
+            # A visit can wait for a phone; a press or a denial cannot.
+            self.tunnelling.make_way()
         match order.verb:
             case Verb.UNLOCK:
                 return await self._unlock(order, deadline_s)

@@ -27,6 +27,7 @@ FURNITURE = {
 # needs a reason here: room -> file -> why it is a file of its own.
 OWN_PIECES: dict[str, dict[str, str]] = {
     "doors": {
+        "errands.py": "asks locks that nobody presses, by the clock, one after the other",
         "gateway.py": "the one place where a committed press leaves for a lock",
         "rounds.py": "what doors do by the clock, and soon after something has changed",
     },

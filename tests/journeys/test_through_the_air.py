@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.bus.words import EventKind
+from appliance.engines.doors.queries import access_log
 from support.ble_at_home import BleDoor, ble_door
 from support.tunnel_lock import GuestPhone
 from support.whole_house import Browser, WholeHouse, copied, open_whole_house, property_folder
@@ -54,3 +56,21 @@ async def test_the_box_presses_the_same_door_for_its_guest(scene: Scene) -> None
     await scene.browser.until_settled()
     assert "The door is open" in scene.browser.text
     assert scene.door.served == 1
+
+
+async def test_a_door_that_only_a_phone_opens_is_in_the_boxs_access_log_once(
+    scene: Scene,
+) -> None:
+    key = await scene.phone.enrol()
+    assert (await scene.phone.open(key)).done
+    box = scene.house.box
+    for _ in range(2):
+        # Six hours later, twice: this house runs in real time.
+        box.doors.errands._turns.clear()
+        await box.doors.errands.go_round()
+        await scene.house.hub.quiet()
+    lines = await access_log(box.reader, door_id=key["doorId"])
+    opened = [line for line in lines if line.event is EventKind.UNLOCKED]
+    assert [(line.holder_id is not None, line.order_id) for line in opened] == [(True, None)]
+    row = await box.reader.row("SELECT count(*) FROM doors_opening")
+    assert row == (0,), "nobody has pressed from the box"

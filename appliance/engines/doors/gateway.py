@@ -31,6 +31,7 @@ from appliance.bus.words import (
 )
 from appliance.engines.doors.delivery import Deliveries
 from appliance.engines.doors.denylists import Denylists
+from appliance.engines.doors.errands import Errands
 from appliance.engines.doors.messages import (
     AccessLogged,
     KeyCut,
@@ -151,6 +152,14 @@ class Gateway:
             fittings=self.fittings,
             denylists=self.denylists,
         )
+        self.errands = Errands(
+            orders=self._orders,
+            reader=reader,
+            clock=clock,
+            locksmith=locksmith,
+            fittings=self.fittings,
+            denylists=self.denylists,
+        )
 
     async def start(self) -> None:
         """Begin to follow. Call it after the log is open and before anybody may press.
@@ -166,6 +175,7 @@ class Gateway:
         self._bus.on_connect(self._line_is_back)
         await self._take_up()
         await self.deliveries.take_up()
+        self._nursery.mortal("errands", self.errands.run())
 
     async def close(self) -> None:
         """Stop waiting for answers; what is open is UNKNOWN at the next start."""
@@ -242,6 +252,7 @@ class Gateway:
             self._series[event.device_id] = position
         self._presser(event.door_id, event.protocol, event.presser_point)
         self.deliveries.owe(event.door_id)
+        self.errands.ring()
 
     def _presser(self, door_id: str, protocol: str, point: str | None) -> None:
         self._pressers.pop(door_id, None)
@@ -306,7 +317,9 @@ class Gateway:
                     credential=self.locksmith.press(event, presser),
                     errand_key=None
                     if presser is None
-                    else self.locksmith.errand(event, presser, self._clock.read().wall_s),
+                    else self.locksmith.errand(
+                        event.door_number, presser, self._clock.read().wall_s
+                    ),
                     traceparent=span.traceparent,
                 )
                 told = await self._orders.order(event.device_id, order, answer_s_max=ANSWER_S_MAX)

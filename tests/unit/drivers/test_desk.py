@@ -418,6 +418,21 @@ async def test_asked_how_it_stands_the_state_is_said() -> None:
         assert house.said[f"np/{LOCK}/up/state"] == encode(stands)
 
 
+async def test_a_lock_that_decides_is_visited_with_the_key_for_errands() -> None:
+    hand = Hand()
+    async with driver_bench(hand) as house:
+        told = await house.ask(house.order(Verb.READ, errand_key=b"key"))
+        assert told.outcome is Outcome.DONE
+        assert [(o.verb, o.errand_key) for o in hand.orders] == [(Verb.READ, b"key")]
+        # One that breaks leaves the desk free for the guest's press.
+        hand.does = RuntimeError("the radio broke")
+        assert (await house.ask(house.order(Verb.READ, errand_key=b"key"))).outcome is not (
+            Outcome.DONE
+        )
+        hand.does = DONE
+        assert (await house.ask(house.order())).outcome is Outcome.DONE
+
+
 # -- time and disk -----------------------------------------------------------------------------
 
 

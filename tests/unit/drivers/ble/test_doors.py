@@ -6,13 +6,16 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance.bus.words import EventKind, LockRefusal, LockState, Outcome, Verb
 from appliance.kernel import cose, edicts
-from drivers.npk.codes import LogKind
+from drivers.ble.talk import Talk
+from drivers.npk.codes import RX_UUID, SERVICE_UUID, TX_UUID, Command, LogKind
+from drivers.npk.phone import PhoneSession, Verdict
 from drivers.port import Alarm, Attempt, Evidence
 from support.ble_bench import Host, ends, on_the_air
-from support.ble_doors import FIRST_DOOR, PROPERTY, Corridor, Keys, corridor, name_of
+from support.ble_doors import CURVE, FIRST_DOOR, PROPERTY, Corridor, Keys, corridor, name_of
 from support.ble_promises import PROMISES, Named
 from twin.ble.air import Air, Crossing, Fate
 from twin.ble.backend import VirtualClient
@@ -441,6 +444,45 @@ async def test_a_press_brings_the_key_for_errands_and_a_forged_one_is_not_kept(
         assert doors.radio.things.locks[name_of(0)].may_visit
         await doors.settle(90)
         assert EventKind.UNLOCKED in errand_events(doors)
+
+
+@on_the_air
+async def test_a_door_that_only_phones_open_is_read_once_the_box_has_asked_for_it(
+    tmp_path: Path,
+) -> None:
+    async with corridor(tmp_path, advertise_ms=1_000.0) as doors:
+        told = await doors.press(doors.order(Verb.READ, errand_key=doors.admin_key()))
+        assert told.outcome is Outcome.DONE
+        key = ec.generate_private_key(CURVE)
+        credential = doors.keys.credential(now_s=doors.now_s, holder=key)
+        assert (await phone_opens(doors, key, credential)).done
+        await doors.settle(120)
+        unlocked = [w for _, w in doors.house.happenings if w.kind is EventKind.UNLOCKED]
+        claims = cose.verify(credential, cose.issuers(doors.keys.points))
+        assert isinstance(claims, cose.Claims)
+        assert [(w.cti, w.order_id) for w in unlocked] == [(claims.cti.hex(), None)]
+        assert doors.locks[0].lock.core.log.waiting <= 1
+
+
+async def phone_opens(
+    doors: Corridor, key: ec.EllipticCurvePrivateKey, credential: bytes
+) -> Verdict:
+    """Somebody's phone at the door, on the same air and with nothing of the box's."""
+    links = doors.host.links()
+    lock = doors.locks[0]
+    session = PhoneSession(
+        key=key, credential=credential, lock_id=FIRST_DOOR, lock_point=lock.lock.point
+    )
+    heard = await doors.radio._ears.hear(
+        name_of(0), fresh_s=10.0, deadline_s=doors.host.by(8), but=set()
+    )
+    assert heard is not None
+    async with links.to(
+        heard.device, doors.host.by(8), service=SERVICE_UUID, write=TX_UUID, notify=RX_UUID
+    ) as link:
+        talk = Talk(link, session, clock=doors.host.clock, deadline_s=doors.host.by(8))
+        await talk.greet()
+        return await talk.command(Command.UNLOCK, b"by-phone")
 
 
 @on_the_air
