@@ -29,6 +29,7 @@ from drivers.port import Alarm, Evidence, Told
 
 if TYPE_CHECKING:
     from appliance.bus.words import TunnelFrame
+    from appliance.kernel.cbor import Item
     from drivers.npk.log import Entry
     from drivers.npk.phone import Greeting, Verdict
     from drivers.port import Attempt, House, Pin
@@ -121,7 +122,7 @@ class NpkLock:
 
     async def carry_out(self, order: Order, *, deadline_s: float, pin: Pin | None = None) -> Told:
         """One order; a session that breaks is made again under the same command id."""
-        del pin  # no keypad
+        del pin  # the lock opens the box itself
         for key in (order.errand_key, order.credential):
             self._ground.errands.offer(self.name, self._fitting.lock_id, key)
         self._ground.courier.offer(order.denylist)
@@ -135,8 +136,10 @@ class NpkLock:
                 return await self._deliver(order.denylist, deadline_s)
             case Verb.READ | Verb.SET_CLOCK | Verb.LOCK | Verb.BLINK | Verb.DENY:
                 return await self._visit_for(order, deadline_s)
+            case Verb.PUT_PIN | Verb.CLEAR_PIN if order.slot is not None:
+                # A lock without a keypad says so itself.
+                return await self._visit_for(order, deadline_s)
             case _:
-                # PINs: NPK 1 has no keypad.
                 return _UNSUPPORTED
 
     async def find_out(self, attempt: Attempt) -> Told | None:
@@ -217,7 +220,7 @@ class NpkLock:
     # --- visits with the key for errands
 
     async def _visit_for(self, order: Order, deadline_s: float) -> Told:
-        """READ, SET_CLOCK, LOCK, BLINK and DENY: all may be done twice without harm."""
+        """Whatever may be done twice without harm: all but UNLOCK."""
         asked = False
         try:
             async with self._conversations.visit(deadline_s) as (talk, greeting):
@@ -245,6 +248,15 @@ class NpkLock:
                         pass
             case Verb.BLINK:
                 status, _ = await talk.ask(Op.BLINK)
+            case Verb.PUT_PIN if order.pin_sealed is not None and order.valid_until_s is not None:
+                lowest = -1 if order.generation is None else order.generation
+                times: list[Item] = [order.valid_from_s or 0, order.valid_until_s]
+                sealed: list[Item] = [order.slot or 0, order.pin_sealed]
+                status, _ = await talk.ask(Op.PUT_PIN, *sealed, *times, lowest)
+            case Verb.PUT_PIN:
+                status = Status.BAD_FRAME
+            case Verb.CLEAR_PIN:
+                status, _ = await talk.ask(Op.CLEAR_PIN, order.slot or 0)
             case Verb.DENY:
                 lowest = -1 if order.generation is None else order.generation
                 status, _ = await talk.ask(Op.DENY, list(order.denied), lowest)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from appliance.bus.words import EventKind, LockRefusal
 from appliance.kernel.clock import UNCERTAINTY_UNKNOWN_MS
 from drivers.npk.codes import LogKind, Status, refusal_of
+from drivers.npk.log import slot_of
 from drivers.port import Happening
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def happening(entry: Entry, order_id: str | None) -> Happening | None:
         order_id=order_id,
         cti=entry.cti.hex() or None,
         refusal=refusal,
+        slot=slot_of(entry),
     )
 
 

@@ -81,6 +81,29 @@ class Body(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinPut:
+    """A PIN as the box sealed it for this lock, and when it is good (UTC s)."""
+
+    slot: int
+    sealed: bytes = field(repr=False)
+    valid_from_s: int
+    valid_until_s: int
+    generation: int | None  # None where generations do not count: staff
+
+
+class Keypad(Protocol):
+    """The memory behind a keypad; changes are durable from the flash's next commit on."""
+
+    def put(self, pin: PinPut) -> bool:
+        """Fill or replace a slot; False where the box does not open, or the slot is none."""
+        ...
+
+    def clear(self, slot: int) -> None:
+        """Empty a slot; an empty one stays empty."""
+        ...
+
+
 class Flash(Memory, Protocol):
     """Memory that the lock itself makes durable."""
 

@@ -63,6 +63,8 @@ class Op(IntEnum):
     FIND = 10  # [10, cti, command id]: admin; what became of a command
     DENY = 11  # [11, [cti, ...], lowest generation or -1]: admin
     BLINK = 12  # [12]: admin
+    PUT_PIN = 13  # [13, slot, sealed PIN, from s, until s, generation or -1]: admin
+    CLEAR_PIN = 14  # [14, slot]: admin
 
 
 class Status(IntEnum):

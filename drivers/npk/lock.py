@@ -18,7 +18,7 @@ from drivers.npk.channel import SystemEntropy
 from drivers.npk.codes import Command, Flag, LogKind, Status, status_of
 from drivers.npk.commands import CommandBook, Ended
 from drivers.npk.issuers import IssuerBook
-from drivers.npk.log import LockLog
+from drivers.npk.log import LockLog, slot_code
 from drivers.npk.rate import Bucket
 from drivers.npk.session import LockSession
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     from appliance.kernel.cose import Claims
-    from drivers.npk.body import Body, Flash
+    from drivers.judge import Pass
+    from drivers.npk.body import Body, Flash, Keypad
     from drivers.npk.channel import Entropy
 
 # What a lock's radio chip holds at once, with room to advertise beside (ble.md 2.9).
@@ -52,12 +53,19 @@ class LockCore:
     """One lock. What must outlive a power cut is in `flash`; the bolt moves in `_act` and `throw`."""
 
     def __init__(
-        self, setup: LockSetup, *, flash: Flash, body: Body, entropy: Entropy | None = None
+        self,
+        setup: LockSetup,
+        *,
+        flash: Flash,
+        body: Body,
+        entropy: Entropy | None = None,
+        keypad: Keypad | None = None,
     ) -> None:
         """Wake up: a command that was begun and not ended is UNKNOWN from now on."""
         self.setup = setup
         self.body = body
         self.flash = flash
+        self.keypad = keypad
         self.entropy: Entropy = entropy or SystemEntropy()
         self._issuers = IssuerBook(
             flash, given=setup.issuers, root=setup.root, property_id=setup.property_id
@@ -135,6 +143,30 @@ class LockCore:
         self.flash.commit()
         return entry.seq
 
+    def open_by_pin(self, right: Pass) -> Status:
+        """Somebody typed a PIN that holds; what follows from that is durable before the motor."""
+        self.judge.admit(right)
+        self.flash.commit()
+        cause = Cause(
+            kind=LogKind.PIN,
+            cti=b"",
+            command_id=slot_code(right.slot),
+            generation=right.generation,
+        )
+        moved = self.body.unlock(cause, hold=self.flash.get("npk", "office", default=False))
+        status = Status.DONE if moved else Status.JAMMED
+        self.typed(status, right.slot)
+        return status
+
+    def typed(self, status: Status, slot: int | None) -> None:
+        """What became of digits at the keypad; digits that are nobody's are a stranger's."""
+        if slot is None:
+            self._note_stranger(status)
+            return
+        time = self.body.time()
+        self.log.add(LogKind.PIN, time, status=status, command_id=slot_code(slot))
+        self.flash.commit()
+
     # -- for a session
 
     def local_time(self) -> LocalTime | None:
@@ -203,6 +235,9 @@ class LockCore:
     def stranger(self, status: Status) -> None:
         """Somebody without a key of ours, or with a phone that is not its own."""
         self.bucket.wrong()
+        self._note_stranger(status)
+
+    def _note_stranger(self, status: Status) -> None:
         now_ms = self.body.uptime_ms()
         if self._strangers_at_ms is None or now_ms - self._strangers_at_ms > STRANGERS_NOTE_MS:
             self._strangers_at_ms = now_ms

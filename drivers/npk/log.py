@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LOG_LABEL: Final = b"NPK1-LOG"
 HEAD_BYTES: Final = 32
+SLOT_BYTES: Final = 2
 FIRST_HEAD: Final = bytes(HEAD_BYTES)
 # A week without the box at 70 uses a day, as in twin/books.py: about 20 kB of flash.
 ENTRIES_MAX: Final = 500
@@ -69,6 +70,18 @@ def entry_of(item: Item) -> Entry:
             )
         case _:
             raise ProtocolError("not an entry of a log")
+
+
+def slot_code(slot: int | None) -> bytes:
+    """What a PIN's entry has in place of a command id: the keypad's slot, 2 bytes."""
+    return b"" if slot is None else slot.to_bytes(SLOT_BYTES, "big")
+
+
+def slot_of(entry: Entry) -> int | None:
+    """The slot of a PIN's entry; None for any other entry."""
+    if entry.kind != LogKind.PIN or len(entry.command_id) != SLOT_BYTES:
+        return None
+    return int.from_bytes(entry.command_id, "big")
 
 
 def head_after(head: bytes, entries: Iterable[Entry]) -> bytes:

@@ -10,6 +10,7 @@ from appliance.kernel.cose import TIME_S_MAX, UINT32_MAX, Flaw
 from appliance.kernel.edicts import read_time
 from drivers.judge import flaw_refusal
 from drivers.local_time import LocalTime
+from drivers.npk.body import PinPut
 from drivers.npk.codes import COMMAND_ID_BYTES, Command, LogKind, Op, Status, status_of
 
 if TYPE_CHECKING:
@@ -87,11 +88,38 @@ def _admin(core: LockCore, op: Op, asked: Asked) -> Answer:  # noqa: PLR0911 - o
             return Status.DONE, told
         case Op.DENY, [list(ctis), int(generation)]:
             return _deny(core, ctis, generation), 0
+        case Op.PUT_PIN | Op.CLEAR_PIN, arguments:
+            return _pin(core, op, arguments), 0
         case Op.BLINK, []:
             core.body.blink()
             return Status.DONE, 0
         case _:
             return Status.BAD_FRAME, 0
+
+
+def _pin(core: LockCore, op: Op, arguments: list[Item]) -> Status:
+    """On flash before it is answered: the box forgets what it owes at a DONE."""
+    if core.keypad is None:
+        return Status.NOT_SUPPORTED
+    match op, arguments:
+        case Op.PUT_PIN, [int(slot), bytes(sealed), int(from_s), int(until_s), int(generation)] if (
+            0 <= from_s <= until_s <= TIME_S_MAX and -1 <= generation <= UINT32_MAX
+        ):
+            pin = PinPut(
+                slot=slot,
+                sealed=sealed,
+                valid_from_s=from_s,
+                valid_until_s=until_s,
+                generation=None if generation < 0 else generation,
+            )
+            taken = core.keypad.put(pin)
+        case Op.CLEAR_PIN, [int(slot)] if slot >= 0:
+            core.keypad.clear(slot)
+            taken = True
+        case _:
+            taken = False
+    core.flash.commit()
+    return Status.DONE if taken else Status.BAD_FRAME
 
 
 def _denylist(core: LockCore, data: bytes) -> Status:

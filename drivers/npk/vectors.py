@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from appliance.kernel.cbor import write
 from appliance.kernel.cose import Claims, issuers, kid_of, point_of, sign, sign1
 from appliance.kernel.edicts import (
     Denied,
@@ -381,6 +383,24 @@ def _log() -> dict[str, Any]:
     }
 
 
+def _pin() -> dict[str, Any]:
+    secret = hashlib.sha256(b"NPK1 vector device secret").digest()
+    nonce, device, digits = bytes(range(12)), "lock-204", "482915"
+    sealed = nonce + AESGCM(secret).encrypt(nonce, digits.encode(), device.encode())
+    return {
+        "secret": secret.hex(),
+        "device": device,
+        "digits": digits,
+        "slot": 3,
+        "from_s": NOW_S,
+        "until_s": NOW_S + 86_400,
+        "generation": 7,
+        "sealed": sealed.hex(),
+        "put_plain": write([int(Op.PUT_PIN), 3, sealed, NOW_S, NOW_S + 86_400, 7]).hex(),
+        "clear_plain": write([int(Op.CLEAR_PIN), 3]).hex(),
+    }
+
+
 def vectors() -> dict[str, Any]:
     """All of them, as the file has them."""
     session, _, _ = _session("guest", sign(claims(), ISSUER))
@@ -417,6 +437,7 @@ def vectors() -> dict[str, Any]:
         "refusals": list(_refusals()),
         **_papers(bytes.fromhex(session["lock_nonce"])),
         "log": _log(),
+        "pin": _pin(),
         "advertisement": {
             "salt": SALT.hex(),
             "flags": 3,

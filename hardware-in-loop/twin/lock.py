@@ -15,12 +15,12 @@ from appliance.bus.words import (
     Verb,
 )
 from appliance.kernel.cose import Flaw
-from drivers.judge import Judge, No, Pass, flaw_refusal, outside
+from drivers.judge import Judge, No, Pass, flaw_refusal
 from twin.backoff import Backoff
 from twin.bolt import LOCKED, UNLOCKED, Bolt
 from twin.books import EventBook, OrderBook, refused
 from twin.core import Reply
-from twin.pin_slots import PIN_DIGITS_MAX, PinSlots, Slot
+from twin.pin_slots import PIN_DIGITS_MAX, PinSlots, Slot, judge_slot
 from twin.rtc import Rtc
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class LockCore:
         if not matching:
             self._keypad.wrong(now.wall_ms)
             return self._turned_away(No(refusal=LockRefusal.WRONG_PIN), "pin", now)
-        verdicts = [self._judge_slot(slot, now) for slot in matching]
+        time = self.rtc.read(now)
+        verdicts = [judge_slot(slot, self.judge, time) for slot in matching]
         # Two guests may have been given the same digits: one that holds is enough.
         verdict = next((v for v in verdicts if isinstance(v, Pass)), verdicts[0])
         if isinstance(verdict, No):
@@ -221,22 +222,6 @@ class LockCore:
         if isinstance(verdict, Pass) and (late := self._expired(order, now)) is not None:
             return No(refusal=late, cti=verdict.cti, generation=verdict.generation)
         return verdict
-
-    def _judge_slot(self, slot: Slot, now: Reading) -> Pass | No:
-        time = self.rtc.read(now)
-
-        def no(refusal: LockRefusal) -> No:
-            return No(refusal=refusal, slot=slot.slot, generation=slot.generation)
-
-        if slot.generation is not None and self.judge.superseded(slot.generation):
-            return no(LockRefusal.SUPERSEDED)
-        if not time.sure:
-            return no(LockRefusal.NO_TIME)
-        if (late := outside(slot.valid_from_s, slot.valid_until_s, time)) is not None:
-            return no(late)
-        if self.judge.privacy:
-            return no(LockRefusal.PRIVACY)
-        return Pass(slot=slot.slot, generation=slot.generation)
 
     def _expired(self, order: Order, now: Reading) -> LockRefusal | None:
         """A late order does nothing. Not widened by doubt: the asker has given up by then."""

@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from appliance.bus.words import LockState
 from drivers.npk.advert import advertisement, door_tag, info
 from drivers.npk.body import BodyState, BoltWord, Cause, LockSetup
-from drivers.npk.codes import LogKind
+from drivers.npk.codes import LogKind, Status
 from drivers.npk.lock import BATTERY_LOW_PCT, LockCore
 from twin.bolt import JAMMED, LOCKED, UNLOCKED, Bolt
 from twin.identity import LockIdentity
+from twin.npk_keypad import NpkKeypad
 from twin.rtc import Rtc
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class NpkIdentity(LockIdentity):
     root: ec.EllipticCurvePublicKey | None = None
     salt: bytes = b"\0" * 8  # the property's, for the tag in advertisements
     key: ec.EllipticCurvePrivateKey | None = field(default=None, repr=False)
+    keypad: bool = False
 
 
 class TwinBody:
@@ -129,7 +131,12 @@ class NpkLock:
             root=identity.root,
             zones=identity.zones,
         )
-        self.core = LockCore(setup, flash=flash, body=self.body, entropy=entropy)
+        self._keypad: NpkKeypad | None = None
+        if identity.keypad:
+            self._keypad = NpkKeypad(flash, device=identity.device, secret=identity.secret)
+        self.core = LockCore(
+            setup, flash=flash, body=self.body, entropy=entropy, keypad=self._keypad
+        )
         if flash.get("npk", "office", default=False):
             self.body.bolt.relock_at_ms = None
 
@@ -150,6 +157,12 @@ class NpkLock:
     def info(self) -> bytes:
         """What anybody may read of it."""
         return info(self._me.door_number)
+
+    def try_pin(self, digits: str) -> Status:
+        """Somebody types digits; a lock with flat cells or without a keypad stays still."""
+        if self._keypad is None or self.body.bolt.battery_pct == 0:
+            return Status.NOT_SUPPORTED
+        return self._keypad.typed(digits, self.core, self._clock.read().wall_ms)
 
     def tick(self) -> None:
         """Lock again when the time has come; notice flat cells."""

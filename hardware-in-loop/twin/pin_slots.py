@@ -10,7 +10,11 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from appliance.bus.words import LockRefusal
+from drivers.judge import No, Pass, outside
+
 if TYPE_CHECKING:
+    from drivers.judge import DeviceTime, Judge
     from twin.flash import Flash
 
 # A typical keypad lock has 100 to 250 slots.
@@ -29,6 +33,23 @@ class Slot:
     valid_from_s: int
     valid_until_s: int
     generation: int | None  # None where generations do not count: staff
+
+
+def judge_slot(slot: Slot, judge: Judge, time: DeviceTime) -> Pass | No:
+    """Whether a PIN that was typed right opens now: the same at every lock of ours."""
+
+    def no(refusal: LockRefusal) -> No:
+        return No(refusal=refusal, slot=slot.slot, generation=slot.generation)
+
+    if slot.generation is not None and judge.superseded(slot.generation):
+        return no(LockRefusal.SUPERSEDED)
+    if not time.sure:
+        return no(LockRefusal.NO_TIME)
+    if (late := outside(slot.valid_from_s, slot.valid_until_s, time)) is not None:
+        return no(late)
+    if judge.privacy:
+        return no(LockRefusal.PRIVACY)
+    return Pass(slot=slot.slot, generation=slot.generation)
 
 
 class PinSlots:

@@ -178,13 +178,14 @@ def name_of(door: int) -> str:
 
 
 @asynccontextmanager
-async def corridor(
+async def corridor(  # noqa: PLR0913 - by name, each with a default
     folder: Path,
     *,
     doors: int = 1,
     mtu: int = 517,
     advertise_ms: float = 100.0,
     by_tag: bool = False,
+    keypad: bool = False,
     on: Host | None = None,
 ) -> AsyncGenerator[Corridor, None]:
     """Everything up, and everything down again. `on` another host than one of bumble."""
@@ -201,6 +202,7 @@ async def corridor(
             issuers=cose.issuers(keys.points),
             secret=bytes(32),
             salt=salt_of(PROPERTY),
+            keypad=keypad,
         )
 
         def make(identity: NpkIdentity = identity, flash: Flash = flash) -> NpkLock:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from appliance.bus.words import LockRefusal, Order, Outcome, Verb
-from appliance.kernel.cose import UNLOCK_BIT
+from appliance.kernel.cose import ADMIN_BIT, UNLOCK_BIT
 from drivers.port import Evidence, Told
 
 
@@ -186,5 +186,10 @@ async def a_key_bound_to_another_phone_is_worth_nothing_here(doors: Doors) -> No
 
 @promise()
 async def a_lock_has_no_keypad_and_says_so(doors: Doors) -> None:
-    told = await doors.press(doors.order(Verb.PUT_PIN, slot=1, pin_sealed=b"x"))
+    until_s = doors.now_s + 3_600
+    key = doors.credential(now_s=doors.now_s, bits=ADMIN_BIT)
+    order = doors.order(
+        Verb.PUT_PIN, slot=1, pin_sealed=b"x", valid_until_s=until_s, errand_key=key
+    )
+    told = await doors.press(order)
     assert (told.outcome, told.refusal) == (Outcome.REFUSED, LockRefusal.NOT_SUPPORTED)

@@ -141,6 +141,7 @@ class NpkBench:
             "zones": frozenset({0x8001}),
             "root": ROOT.public_key(),
             "key": LOCK_KEY,
+            "keypad": True,
         } | self.identity
         self.lock = NpkLock(
             NpkIdentity(**facts),

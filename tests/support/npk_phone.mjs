@@ -121,6 +121,10 @@ async function checkVectors(path) {
   for (const told of [file.credentials.bound, file.denylist.signed, file.time.signed]) {
     assert.equal(hex(npk.encode(npk.decode(bytes(told)))), told);
   }
+  const { slot, sealed, from_s: from, until_s: until, generation, ...pin } = file.pin;
+  const put = [npk.Op.PUT_PIN, slot, bytes(sealed), from, until, generation];
+  assert.equal(hex(npk.encode(put)), pin.put_plain);
+  assert.equal(hex(npk.encode([npk.Op.CLEAR_PIN, slot])), pin.clear_plain);
   await checkFlips(file, file.handshake);
   console.log("true");
 }

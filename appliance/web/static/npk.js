@@ -36,7 +36,7 @@ export const Message = Object.freeze({
 export const Command = Object.freeze({ UNLOCK: 1, ADMIN: 4, COURIER: 8, OFFICE: 16 });
 export const Op = Object.freeze({
   DENYLIST: 1, TIME: 2, ISSUER: 3, LOG: 4, STATE: 5, ACK: 6, SET_TIME: 7, LOCAL_TIME: 8,
-  LOCK: 9, FIND: 10, DENY: 11, BLINK: 12,
+  LOCK: 9, FIND: 10, DENY: 11, BLINK: 12, PUT_PIN: 13, CLEAR_PIN: 14,
 });
 export const Flag = Object.freeze({
   TIME_UNKNOWN: 1, LOG_WAITING: 2, PRIVACY: 4, BATTERY_LOW: 8, DENYLIST_OLD: 16, OFFICE: 32,

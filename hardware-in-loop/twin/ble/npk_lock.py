@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from appliance.kernel.clock import Clock
     from drivers.npk.body import Cause
+    from drivers.npk.codes import Status
     from drivers.npk.session import LockSession, Out
     from twin.npk_lock import NpkLock
 
@@ -185,6 +186,12 @@ class BleLock(Peripheral):
             except TimeoutError:
                 self.lock.tick()
             await self.look()
+
+    def type_pin(self, digits: str) -> Status:
+        """A guest stands at the keypad."""
+        status = self.lock.try_pin(digits)
+        self._arm_relock()
+        return status
 
     async def look(self) -> None:
         """Say anew what has changed since it was said."""

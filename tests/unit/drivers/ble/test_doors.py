@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from appliance.bus.words import EventKind, LockRefusal, LockState, Outcome, Verb
+from appliance.bus.words import EventKind, LockRefusal, LockState, Order, Outcome, Verb
 from appliance.kernel import cose, edicts
 from drivers.ble.talk import Talk
-from drivers.npk.codes import RX_UUID, SERVICE_UUID, TX_UUID, Command, LogKind
+from drivers.npk.codes import RX_UUID, SERVICE_UUID, TX_UUID, Command, LogKind, Status
 from drivers.npk.phone import PhoneSession, Verdict
 from drivers.port import Alarm, Attempt, Evidence
 from support.ble_bench import Host, ends, on_the_air
@@ -24,6 +24,7 @@ from twin.ble.peripheral import Manner
 from twin.flash import Flash
 from twin.journal import Journal
 from twin.npk_lock import NpkIdentity, NpkLock
+from twin.pin_slots import seal_pin
 
 MTUS = (23, 185, 517)
 
@@ -462,6 +463,52 @@ async def test_a_door_that_only_phones_open_is_read_once_the_box_has_asked_for_i
         assert isinstance(claims, cose.Claims)
         assert [(w.cti, w.order_id) for w in unlocked] == [(claims.cti.hex(), None)]
         assert doors.locks[0].lock.core.log.waiting <= 1
+
+
+@on_the_air
+async def test_a_guests_pin_opens_with_box_and_driver_dead_and_the_guest_befores_does_not(
+    tmp_path: Path,
+) -> None:
+    async with corridor(tmp_path, keypad=True, advertise_ms=1_000.0) as doors:
+        doors.give_errand_key()
+        for slot, digits in ((1, "482915"), (2, "730264")):
+            told = await doors.press(pin_order(doors, slot, digits))
+            assert told.outcome is Outcome.DONE
+        lock = doors.locks[0]
+        assert lock.type_pin("482915") == Status.DONE
+        await doors.stop()
+        assert lock.type_pin("730264") == Status.DONE
+        assert lock.type_pin("482915") == Status.SUPERSEDED
+        await doors.restart_driver()
+        await doors.settle(120)
+        tries = [(w.kind, w.slot) for _, w in doors.house.happenings if w.slot is not None]
+        assert tries == [
+            (EventKind.UNLOCKED, 1),
+            (EventKind.UNLOCKED, 2),
+            (EventKind.REFUSED, 1),
+        ]
+        cleared = doors.order(Verb.CLEAR_PIN, slot=2)
+        assert (await doors.press(cleared)).outcome is Outcome.DONE
+        assert lock.type_pin("730264") == Status.WRONG_PIN
+
+
+def pin_order(doors: Corridor, slot: int, digits: str) -> Order:
+    return doors.order(
+        Verb.PUT_PIN,
+        slot=slot,
+        pin_sealed=seal_pin(digits, device=name_of(0), secret=bytes(32), nonce=bytes(12)),
+        valid_from_s=doors.now_s - 60,
+        valid_until_s=doors.now_s + 3_600,
+        generation=slot,
+    )
+
+
+@on_the_air
+async def test_a_pin_without_its_box_or_its_end_is_no_order(tmp_path: Path) -> None:
+    async with corridor(tmp_path, keypad=True) as doors:
+        doors.give_errand_key()
+        told = await doors.press(doors.order(Verb.PUT_PIN, slot=1, pin_sealed=b"x"))
+        assert (told.outcome, told.refusal) == (Outcome.REFUSED, LockRefusal.BAD_FRAME)
 
 
 async def phone_opens(

@@ -10,7 +10,9 @@ from appliance.bus.words import LockRefusal
 from appliance.kernel.cose import COURIER_BIT, OFFICE_BIT, OVERRIDE_BIT, UNLOCK_BIT
 from drivers.npk.codes import Command, Flag, LogKind, Op, Status
 from support.npk_bench import DOOR, NpkBench
+from twin.pin_slots import seal_pin
 
+BOX: dict[str, Any] = {"device": "lock-204", "secret": bytes(32), "nonce": bytes(12)}
 # Arguments with which each request would be carried out, if it may be.
 ASKED: dict[Op, list[Any]] = {
     Op.DENYLIST: [b""],
@@ -25,6 +27,8 @@ ASKED: dict[Op, list[Any]] = {
     Op.FIND: [b"guest--1", b"press--1"],
     Op.DENY: [[b"guest--1"], 9],
     Op.BLINK: [],
+    Op.PUT_PIN: [1, seal_pin("482915", **BOX), 0, 2_000_000_000, 1],
+    Op.CLEAR_PIN: [1],
 }
 ANYBODY = {Op.DENYLIST, Op.TIME}
 COURIER = ANYBODY | {Op.ISSUER, Op.LOG, Op.STATE}
