@@ -184,7 +184,7 @@ async def a_key_bound_to_another_phone_is_worth_nothing_here(doors: Doors) -> No
     assert (told.outcome, told.refusal) == (Outcome.REFUSED, LockRefusal.BAD_SIGNATURE)
 
 
-@promise()
+@promise(Can.ERRANDS)
 async def a_lock_has_no_keypad_and_says_so(doors: Doors) -> None:
     until_s = doors.now_s + 3_600
     key = doors.credential(now_s=doors.now_s, bits=ADMIN_BIT)
