@@ -91,6 +91,9 @@ class MqttThing:
         # The newest order, what was known before it, and since when it runs.
         self._newest: tuple[str, Facts, float] | None = None
         self._credit: tuple[str, float] | None = None
+        # Until when a turn whose end nobody knows may still move it, and when the bolt was last told.
+        self._doubt_s: float | None = None
+        self._bolt_s = 0.0
         self._stated: State | None = None
         self._stated_s = 0.0
         self._tokens, self._refilled_s = float(BURST_MAX), clock.monotonic()
@@ -190,9 +193,14 @@ class MqttThing:
     async def _put(self, order_id: str, say: Say, deadline_s: float) -> Told:
         end: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
         asked = self._asked = _Asked(order_id, say, end, deadline_s + LATE_S_MAX)
+        if self._doubt_s is not None and self._bolt_s <= self._doubt_s:
+            # Told before an earlier turn could have moved it: not how it stands before this one.
+            self._fresh = replace(self._fresh, bolt=None)
         self._newest = (order_id, self._fresh, self._clock.monotonic())
+        if say.turn:
+            self._doubt_s = asked.may_act_until_s
         if await self._publish(say) is Published.NOT_SENT:
-            self._asked = None
+            self._asked = self._doubt_s = None
             return Told(outcome=Outcome.NOT_SENT, evidence=(Evidence.NEVER_LEFT,))
         try:
             told = await within(self._clock, max(0.0, deadline_s - self._clock.monotonic()), end)
@@ -228,6 +236,8 @@ class MqttThing:
             self._newest = None
         bolt = next((_BOLT_EVENTS[e.kind] for e in heard.events if e.kind in _BOLT_EVENTS), None)
         self._fresh = before.updated(heard.facts).updated(Facts(bolt=bolt))
+        if bolt is not None or heard.facts.bolt is not None:
+            self._bolt_s = self._clock.monotonic()
         if heard.facts.said():
             if self._reading is not None and not self._reading.done():
                 self._reading.set_result(None)
@@ -262,6 +272,7 @@ class MqttThing:
             return
         if told.outcome is Outcome.DONE:
             self._credit = (asked.order_id, self._clock.monotonic() + CREDIT_S)
+        self._doubt_s = None
         _remember(self._ends, asked.order_id, told)
         if not asked.end.done():
             asked.end.set_result(told)
