@@ -136,6 +136,27 @@ async def test_a_report_belongs_to_one_order_only() -> None:
         assert (await at.clock.run_until(again, 60)).outcome is Outcome.UNKNOWN
 
 
+async def test_how_a_bolt_stood_before_a_lost_turn_proves_nothing_of_the_next_one() -> None:
+    async with open_foreign_house(LOCK) as at:
+        first = at.carry_out(UNLOCK)
+        await at.clock.settle()
+        await at.say(TOPIC, LOCKED)
+        assert (await at.clock.run_until(first, 60)).outcome is Outcome.UNKNOWN
+        # The first turn moves the bolt now, and no word of it comes through.
+        await at.clock.advance(30)
+        second = at.carry_out(order(Verb.UNLOCK, 2))
+        await at.clock.settle()
+        await at.say(TOPIC, UNLOCKED)
+        assert (await at.clock.run_until(second, 60)).outcome is Outcome.UNKNOWN
+        # Told anew after that, it proves again.
+        await at.clock.advance(30)
+        await at.say(TOPIC, LOCKED)
+        third = at.carry_out(order(Verb.UNLOCK, 3))
+        await at.clock.settle()
+        await at.say(TOPIC, UNLOCKED)
+        assert (await third).outcome is Outcome.DONE
+
+
 async def test_a_guests_door_is_not_opened_this_way_unless_a_setting_says_so() -> None:
     guests = replace(LOCK, room="204")
     async with open_foreign_house(guests) as at:
