@@ -278,7 +278,8 @@ def _held(work: Work) -> Generator[sqlite3.Connection, None, None]:
 
 def _hush() -> None:
     for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.INFO)
+        # Their INFO tells of every frame; their DEBUG quotes PINs.
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _stop(sentence: str) -> NoReturn:
