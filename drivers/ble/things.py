@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import logging
 import re
 import zoneinfo
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from drivers.ble.links import Links
     from drivers.port import House
     from drivers.radios import Setting, Thing
+
+logger = logging.getLogger(__name__)
 
 # Locks advertise every second or two, radiators too. A sensor may speak when it likes: after six
 # hours its cells are worth a look. `silent_s` of a thing overrides its own.
@@ -59,6 +62,7 @@ class Things:
         self.locks: dict[str, NpkLock] = {}
         self.sensors: dict[str, BthomeDevice] = {}
         self.radiators: dict[str, Eq3Device] = {}
+        self.unpaired: list[str] = []  # locks of the sheet that nobody has installed yet
         self.silent_s: dict[str, float] = {}
         self._addresses: dict[str, str] = {}
         self._tags: dict[bytes, str] = {}
@@ -92,6 +96,14 @@ class Things:
                 f"{thing.name} speaks {thing.protocol!r}, which this radio does not: write one of"
                 f" {known}"
             )
+        if thing.protocol == "npk" and not thing.options.get("lock_point"):
+            # One door that is still to be fitted must not keep its neighbours shut.
+            logger.warning(
+                "%s has no lock_point and is left out: read it from the lock at its installation",
+                thing.name,
+            )
+            self.unpaired.append(thing.name)
+            return
         self.silent_s[thing.name] = float(thing.options.get("silent_s", silent_s))
         match thing.protocol:
             case "npk":
@@ -113,8 +125,7 @@ class Things:
         point = _hex(thing, "lock_point", cose.POINT_BYTES)
         if thing.door_number is None or point is None:
             raise NeedsPersonError(
-                f"{thing.name} has no door number or no lock_point: read both from the lock at its"
-                " installation"
+                f"{thing.name} has no door number or no lock_point: run `nightporter init` again"
             )
         if not thing.address:
             self._tags[advert.door_tag(self._salt, thing.door_number)] = thing.name

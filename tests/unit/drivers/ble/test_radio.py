@@ -390,7 +390,6 @@ class _Refusing:
             {"protocol": "bthome", "address": "A4:C1:38:8D:18:B2", "options": {"key": "beef"}},
             "32 hex digits",
         ),
-        ({"protocol": "npk", "door_number": 1}, "lock_point"),
         (
             {"protocol": "npk", "door_number": 1, "options": {"lock_point": "04" + "00" * 64}},
             "is no key",
@@ -406,6 +405,28 @@ async def test_a_thing_that_cannot_be_is_refused_with_its_cure(
     with pytest.raises(NeedsPersonError, match=cure) as caught:
         BleRadio(setting(tmp_path, host, made), host.stack)
     assert "beef" not in str(caught.value), "it may be a key"
+    await host.close()
+
+
+@on_the_air
+async def test_a_lock_that_is_still_to_be_installed_keeps_no_other_thing_down(
+    tmp_path: Path,
+) -> None:
+    air = Air()
+    host = await Host.open(air)
+    sensor = BthomeSensor(ends(air, "s"), Manner(name="s"))
+    await sensor.start()
+    heard = Thing(name="s-1", kind=DeviceKind.SENSOR, protocol="bthome", address=sensor.address)
+    bare = Thing(name="lock-1", kind=DeviceKind.LOCK, protocol="npk", door_number=1)
+    radio = BleRadio(setting(tmp_path, host, heard, bare), host.stack)
+    running = asyncio.ensure_future(radio.run(host.house))
+    await sensor.report((0x02, 2000))
+    await host.clock.sleep_until(host.by(3))
+    assert host.house.states
+    assert "lock-1" not in radio.devices
+    assert host.house.alarms[Alarm.DEVICE_HALF_JOINED, "lock-1"]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     await host.close()
 
 
