@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+import tomllib
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import pytest
 from appliance.kernel.clock import SystemClock
 from drivers.http.wire import Ask, CutError, HttpWire, NotSentError
 from support.brokers import new_pki
+from support.house import ROOT
 from twin.http.answers import Answer, Request, Served
 
 if TYPE_CHECKING:
@@ -153,3 +155,9 @@ async def test_only_the_pinned_certificate_is_believed(tmp_path: Path) -> None:
     await served.close()
     assert pki.folder == tmp_path
     await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop: TLS closes in its own
+
+
+def test_no_aiohttp_is_installed_that_knows_no_middlewares_of_a_client() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    [floor] = [one.removeprefix("aiohttp>=") for one in wanted if one.startswith("aiohttp>=")]
+    assert tuple(int(part) for part in floor.split(".")) >= (3, 12)
