@@ -25,10 +25,9 @@ from appliance.bus.driver_sheet import (
     sheet_name,
 )
 from appliance.engines.doors.credentials import HOUSE_ZONE
-from appliance.engines.inventory.messages import AddDoor, FitDoor
+from appliance.engines.inventory.messages import AddDoor, FitDoor, LockProtocol
 from appliance.kernel.cose import point_of
 from appliance.kernel.durable import write_whole
-from appliance.placing import LOCK_PROTOCOLS
 
 if TYPE_CHECKING:
     from appliance.bus.words import DeviceKind
@@ -78,7 +77,7 @@ def fittings(
         yield FitDoor(
             door_id=command.door_id,
             device_id=command.device_id,
-            protocol=LOCK_PROTOCOLS[place.entry.protocol],
+            protocol=LockProtocol(place.entry.protocol),
             bridge=bridge_of(place.radio),
             presser_point=point_of(presser_key(key).public_key()).hex(),
             lock_point=point if isinstance(point, str) else None,

@@ -19,18 +19,8 @@ KINDS: Final = ("ble", "http", "mqtt", "zigbee")
 # With "driver-" before it a name on the bus and of files.
 # What a lock behind such a radio speaks where nothing else is said.
 _SPOKEN: Final = {"ble": "npk", "zigbee": "zigbee"}
-# A radio's own word for how a lock is spoken to (docs/adapters.md), and inventory's.
-LOCK_PROTOCOLS: Final = {
-    "npk": LockProtocol.NPK,
-    "zigbee": LockProtocol.ZIGBEE,
-    "nuki": LockProtocol.NUKI,
-    "shelly": LockProtocol.SHELLY,
-    "zigbee2mqtt": LockProtocol.Z2M,
-    "esphome": LockProtocol.ESPHOME,
-    "tasmota": LockProtocol.TASMOTA,
-    "zwavejs": LockProtocol.ZWAVE,
-    "homeassistant": LockProtocol.HOME_ASSISTANT,
-}
+# How a lock behind a radio is spoken to: the drivers' words are inventory's (docs/adapters.md).
+LOCK_PROTOCOLS: Final = frozenset(LockProtocol) - {LockProtocol.BUS}
 _RADIO: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 

@@ -393,7 +393,7 @@ async def _z2m(house: DoorsHouse, folder: Path, number: int) -> AsyncGenerator[H
     async with behind.running(build_mqtt(setting), setting, bus):
         yield Hung(
             device=behind.thing.name,
-            protocol=LockProtocol.Z2M,
+            protocol=LockProtocol.ZIGBEE2MQTT,
             moves=lambda: house.journal.count("bolt", device=lock.name, to="unlocked", via="rf"),
             lose_answer=lose_answer,
             pins=False,

@@ -17,18 +17,18 @@ SET_UP = frozenset({Role.INSTALLER, Role.ADMIN, Role.MANAGER, Role.SERVICE})
 
 
 class LockProtocol(StrEnum):
-    """How a door's lock is spoken to."""
+    """How a door's lock is spoken to; all but BUS are the drivers' words for it."""
 
     BUS = "bus"  # speaks our words on the bus by itself
     NPK = "npk"
     ZIGBEE = "zigbee"
     NUKI = "nuki"
     SHELLY = "shelly"
-    Z2M = "z2m"
+    ZIGBEE2MQTT = "zigbee2mqtt"
     ESPHOME = "esphome"
     TASMOTA = "tasmota"
-    ZWAVE = "zwave"
-    HOME_ASSISTANT = "home_assistant"
+    ZWAVEJS = "zwavejs"
+    HOMEASSISTANT = "homeassistant"
 
 
 class SharedWith(StrEnum):

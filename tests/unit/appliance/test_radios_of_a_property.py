@@ -23,6 +23,9 @@ from appliance.first_run import init
 from appliance.kernel.cose import point_of
 from appliance.placing import LOCK_PROTOCOLS
 from appliance.property_file import BadPropertyFileError, parse
+from drivers.ble.things import SILENT_S
+from drivers.http.radio import NUKI, SHELLY
+from drivers.mqtt.radio import DIALECTS
 from support.own_property import free_port
 
 EXAMPLE = (files("appliance") / "example-property.toml").read_text()
@@ -138,12 +141,11 @@ def test_a_thing_may_move_behind_a_radio_and_from_one_to_another_and_back(data: 
     assert [fact["protocol"] for fact in _fitted(data)] == ["npk", "zigbee", "npk"]
 
 
-def test_a_radios_word_for_a_lock_is_fitted_as_inventorys(data: Path) -> None:
+def test_a_radios_word_for_a_lock_is_inventorys(data: Path) -> None:
     mqtt = '\n[[radio]]\nid = "ble0"\nkind = "mqtt"\nalso = ["zigbee2mqtt"]\n'
     _made(data, EXAMPLE + mqtt + ENTRANCE.replace("radio =", 'protocol = "zigbee2mqtt"\nradio ='))
     [thing] = driver_sheet.load(data / "driver-ble0.json").things
-    assert thing.protocol == "zigbee2mqtt"
-    assert _fitted(data)[0]["protocol"] == "z2m"
+    assert thing.protocol == _fitted(data)[0]["protocol"] == "zigbee2mqtt"
 
 
 def test_rooms_may_have_all_their_locks_behind_one_radio(data: Path) -> None:
@@ -173,8 +175,11 @@ def test_a_radio_may_be_given_other_makers_topics(data: Path) -> None:
 SATELLITE = BLE.replace("options", "satellite = true\noptions")
 
 
-def test_every_way_to_speak_to_a_lock_can_be_installed() -> None:
-    assert set(LOCK_PROTOCOLS.values()) == set(LockProtocol) - {LockProtocol.BUS}
+def test_inventory_and_the_drivers_have_one_word_for_each_way_to_speak_to_a_lock() -> None:
+    spoken = {"npk", "zigbee", NUKI, SHELLY, *DIALECTS}
+    assert "npk" in SILENT_S
+    assert {word.value for word in LockProtocol} == spoken | {"bus"}
+    assert {word.value for word in LOCK_PROTOCOLS} == spoken, "and each of them can be installed"
 
 
 def test_a_satellite_without_a_way_to_the_bus_waits_for_the_setting(data: Path) -> None:
