@@ -129,6 +129,7 @@ def write_sheet(
         property_id=described.property.id,
         issuer_keys=issuer_keys,
         devices=tuple(known.values()),
+        time_zone=described.property.time_zone,
         bus=BusAddress(host=settings.bus.host, port=settings.bus.port),
     )
     device_sheet.save(path, sheet)

@@ -7,7 +7,7 @@ sealed PINs and the keep.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,7 +15,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from appliance.bus.words import EventKind, LockRefusal, Order, Outcome, Verb
 from appliance.kernel.cose import Flaw
 from drivers.judge import DeviceTime, Judge, No, Pass, flaw_refusal
+from drivers.local_time import local_for
 from drivers.port import Evidence, Happening, Pin, Told
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 NONCE_BYTES: Final = 12
 # What keypads take; a box that holds anything else is not ours.
@@ -45,16 +49,24 @@ class Doorman:
     """
 
     def __init__(
-        self, device: str, judge: Judge, *, secret: bytes, presser: bytes | None = None
+        self,
+        device: str,
+        judge: Judge,
+        *,
+        secret: bytes,
+        presser: bytes | None = None,
+        zone: dt.tzinfo | None = None,
     ) -> None:
         """`secret`: the 32 bytes under which the box seals this device's PINs.
 
         `presser`: the 65-byte point whose key this driver holds; a press may be bound to it.
+        `zone`: by whose clocks weekly hours count; without one, keys with hours are refused.
         """
         self._device = device.encode()
         self._judge = judge
         self._box = AESGCM(secret)
         self._presser = presser
+        self._zone = zone
 
     @property
     def generation(self) -> int:
@@ -100,7 +112,8 @@ class Doorman:
         claims = self._judge.read(credential)
         if isinstance(claims, Flaw):
             return No(refusal=flaw_refusal(claims))
-        return self._judge.judge_key(claims, time, presser=self._presser)
+        local = local_for(claims, self._zone, time.past_ms)
+        return self._judge.judge_key(claims, time, presser=self._presser, local=local)
 
     def _deny(self, order: Order) -> Told:
         if order.denylist is not None:

@@ -8,6 +8,7 @@ it.
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,8 @@ from appliance.kernel.cose import DAY_MINUTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from appliance.kernel.cose import Claims
 
 # Two a year: the present offset and three and a half years ahead, 60 bytes on the wire.
 CHANGES_MAX: Final = 8
@@ -69,6 +72,24 @@ def changes_ahead(zone: dt.tzinfo, wall_s: int) -> LocalTime:
         if after != changes[-1][1]:
             changes.append((_change_between(zone, start_s, start_s + _DAY_S), after))
     return LocalTime(tuple(changes))
+
+
+def local_for(claims: Claims, zone: dt.tzinfo | None, past_ms: int) -> LocalTime | None:
+    """The property's time as the judge of this key needs it; None where no zone or no hours are.
+
+    `past_ms` is a moment that is certainly past: the table holds from there on.
+    """
+    if zone is None or claims.schedule is None:
+        return None
+    return changes_ahead(zone, max(0, past_ms) // 1000)
+
+
+def zone_named(name: str) -> dt.tzinfo:
+    """A time zone by its name; raises ValueError with the cure where there is none."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone {name!r}: write one like Europe/Lisbon") from error
 
 
 def in_hours(hours: Sequence[int], wall_ms: int, uncertainty_ms: int, local: LocalTime) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import fcntl
 import logging
 import os
@@ -32,6 +33,7 @@ from appliance.kernel.tasks import Nursery
 from drivers.doorman import Doorman
 from drivers.judge import DoorFacts, Judge
 from drivers.keep import Keep, KeepNotDurableError, connect
+from drivers.local_time import zone_named
 from drivers.memory import Memory
 from drivers.port import NeedsPersonError
 from drivers.radios import NoSuchRadioError, Setting, Thing, factory_of
@@ -234,7 +236,16 @@ def hire(setting: Setting, keep: Keep, name: str, point: bytes) -> Doorman | Non
         zones=frozenset(thing.zones),
     )
     judge = Judge(door, Memory(keep, name))
-    return Doorman(name, judge, secret=thing.secret, presser=point)
+    return Doorman(name, judge, secret=thing.secret, presser=point, zone=_zone(setting))
+
+
+def _zone(setting: Setting) -> dt.tzinfo | None:
+    """The property's, from the sheet; None in one that was written before sheets had it."""
+    name = setting.options.get("time_zone")
+    try:
+        return None if name is None else zone_named(str(name))
+    except ValueError as error:
+        raise NeedsPersonError(str(error)) from error
 
 
 def _bus_settings(work: Work) -> BusSettings:

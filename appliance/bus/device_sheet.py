@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -72,11 +73,15 @@ class SheetDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSheet:
-    """Everything a property's devices are given when they are provisioned."""
+    """Everything a property's devices are given when they are provisioned.
+
+    `time_zone` is by whose clocks a key's weekly hours count; a lock without one refuses such keys.
+    """
 
     property_id: str
     issuer_keys: tuple[str, ...]  # 65-byte points, hex, newest first
     devices: tuple[SheetDevice, ...]
+    time_zone: str | None = None
     bus: BusAddress = field(default_factory=BusAddress)
 
     @property
@@ -120,6 +125,13 @@ def _check(path: Path, sheet: DeviceSheet) -> None:
         right = False
     if not right:
         raise BadSheetError(f"{path} has a key or secret that is cut short: write it again")
+    if sheet.time_zone is not None:
+        try:
+            zoneinfo.ZoneInfo(sheet.time_zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise BadSheetError(
+                f"{path}: there is no time zone {sheet.time_zone!r}: write one like Europe/Lisbon"
+            ) from None
     for device in sheet.devices:
         if device.kind == "lock" and device.door_number is None:
             raise BadSheetError(f"{path}: lock {device.device} has no door_number: give it one")

@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 import logging
 import re
-import zoneinfo
 from typing import TYPE_CHECKING, Final
 
 from appliance.kernel import cose
@@ -17,6 +16,7 @@ from drivers.ble.errands import Errands
 from drivers.ble.lock import NpkLock
 from drivers.ble.sensor import BthomeDevice
 from drivers.ble.thermostat import Eq3Device
+from drivers.local_time import zone_named
 from drivers.npk import advert
 from drivers.port import Device, NeedsPersonError
 
@@ -196,8 +196,6 @@ def _hex(thing: Thing, option: str, size: int) -> bytes | None:
 
 def _zone(name: str) -> dt.tzinfo:
     try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        raise NeedsPersonError(
-            f"there is no time zone {name!r}: write one like Europe/Lisbon"
-        ) from error
+        return zone_named(name)
+    except ValueError as error:
+        raise NeedsPersonError(str(error)) from error

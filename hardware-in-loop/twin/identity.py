@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,3 +24,4 @@ class LockIdentity:
     zones: frozenset[int] = frozenset()
     relock_s: float = 5.0
     drift_ppm: float = 0.0
+    time_zone: dt.tzinfo | None = None  # without one, keys with weekly hours are refused

@@ -16,6 +16,7 @@ from appliance.bus.words import (
 )
 from appliance.kernel.cose import Flaw
 from drivers.judge import Judge, No, Pass, flaw_refusal
+from drivers.local_time import local_for
 from twin.backoff import Backoff
 from twin.bolt import LOCKED, UNLOCKED, Bolt
 from twin.books import EventBook, OrderBook, refused
@@ -26,6 +27,7 @@ from twin.rtc import Rtc
 if TYPE_CHECKING:
     from appliance.bus.words import DeviceEvent
     from appliance.kernel.clock import Reading
+    from appliance.kernel.cose import Claims
     from twin.flash import Flash
     from twin.identity import LockIdentity
     from twin.journal import Journal
@@ -107,7 +109,7 @@ class LockCore:
         scoped = None if order_id is None else f"{claims.cti.hex()}:{order_id}"
         if scoped is not None and (known := self._orders.known(scoped)) is not None:
             return Reply(answer=known)
-        verdict = self.judge.judge_key(claims, self.rtc.read(now))
+        verdict = self._judge_key(claims, now)
         if isinstance(verdict, No):
             return self._turned_away(verdict, "key", now)
         return self._open(verdict, "key", now, scoped, claims.exp_s * 1000)
@@ -218,10 +220,15 @@ class LockCore:
         claims = self.judge.read(order.credential)
         if isinstance(claims, Flaw):
             return No(refusal=flaw_refusal(claims))
-        verdict = self.judge.judge_key(claims, self.rtc.read(now))
+        verdict = self._judge_key(claims, now)
         if isinstance(verdict, Pass) and (late := self._expired(order, now)) is not None:
             return No(refusal=late, cti=verdict.cti, generation=verdict.generation)
         return verdict
+
+    def _judge_key(self, claims: Claims, now: Reading) -> Pass | No:
+        time = self.rtc.read(now)
+        local = local_for(claims, self._me.time_zone, time.past_ms)
+        return self.judge.judge_key(claims, time, local=local)
 
     def _expired(self, order: Order, now: Reading) -> LockRefusal | None:
         """A late order does nothing. Not widened by doubt: the asker has given up by then."""

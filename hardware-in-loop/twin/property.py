@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from appliance.bus.client import BusSettings, MqttBus, TlsFiles
 from appliance.bus.credentials import BusRole
@@ -73,6 +74,7 @@ class Property:
         self._weather = around.weather
         self._measure_ms = around.measure_s * 1000
         self._issuers = issuers(sheet.issuer_points)
+        self._time_zone = None if sheet.time_zone is None else ZoneInfo(sheet.time_zone)
         self.left_out = tuple(d.device for d in sheet.devices if d.kind not in SIMULATED)
         self.devices: Mapping[str, Device] = {
             d.device: Device(
@@ -127,6 +129,7 @@ class Property:
             issuers=self._issuers,
             secret=sheet.secret,
             zones=frozenset(sheet.zones),
+            time_zone=self._time_zone,
         )
         return LockCore(
             identity,

@@ -17,6 +17,8 @@ from twin.lock import LockCore
 from twin.pin_slots import seal_pin
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from twin.core import Reply
 
 ISSUER = ec.generate_private_key(ec.SECP256R1())
@@ -35,6 +37,7 @@ class LockBench:
     now_ms: int = NOON_MS
     numbers: int = 0
     battery_pct: int = 100
+    time_zone: dt.tzinfo | None = None
 
     def __post_init__(self) -> None:
         """Put the cells in."""
@@ -49,6 +52,7 @@ class LockBench:
             issuers=issuers([point_of(ISSUER.public_key())]),
             secret=SECRET,
             zones=frozenset({0x8001}),
+            time_zone=self.time_zone,
         )
         self.lock = LockCore(
             identity,

@@ -79,7 +79,9 @@ def test_a_lock_behind_a_radio_has_no_name_of_its_own_on_the_bus(data: Path) -> 
     bridge = known.active("driver-ble0")
     assert bridge is not None
     assert (bridge.role, bridge.devices) == (BusRole.BRIDGE, ("lock-entrance",))
-    direct = [one.device for one in load_sheet(data / "device-sheet.json").devices]
+    direct_sheet = load_sheet(data / "device-sheet.json")
+    assert direct_sheet.time_zone == "Europe/Lisbon"
+    direct = [one.device for one in direct_sheet.devices]
     assert "lock-entrance" not in direct
     assert "lock-101" in direct
 

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from appliance.bus.words import EventKind, LockRefusal, LockState, Outcome, Verb, decode
+from appliance.bus.words import (
+    DeviceKind,
+    EventKind,
+    LockRefusal,
+    LockState,
+    Order,
+    Outcome,
+    Verb,
+    decode,
+)
 from appliance.kernel import cose
 from appliance.kernel.cose import UNLOCK_BIT, Claims, point_of
+from appliance.kernel.tasks import Nursery
+from appliance.kernel.virtual_clock import VirtualClock
 from drivers.doorman import NONCE_BYTES, Doorman
-from drivers.judge import DoorFacts, Judge
+from drivers.judge import DeviceTime, DoorFacts, Judge
 from drivers.keep import Keep
+from drivers.main import hire
 from drivers.memory import Memory
+from drivers.port import NeedsPersonError
+from drivers.radios import Setting, Thing
 from support.driver_bench import LOCK, START_MS, UNKNOWN, DriverBench, Hand, driver_bench
+from support.lisbon_hours import LISBON, MOMENTS, NINE_TO_TEN
+from twin.flash import Flash
 from twin.pin_slots import seal_pin
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from pathlib import Path
 
 ISSUER = ec.generate_private_key(ec.SECP256R1())
 STRANGER = ec.generate_private_key(ec.SECP256R1())
@@ -197,3 +217,71 @@ def test_what_is_admitted_in_a_commit_that_fails_is_not_forgotten() -> None:
     with keep.together():
         pass
     assert Judge(DOOR, Memory(keep, LOCK)).superseded(3)
+
+
+def _ruled(now_ms: int, hours: tuple[int, int, int], zone: dt.tzinfo | None) -> LockRefusal | None:
+    now_s = now_ms // 1000
+    doorman = Doorman(LOCK, Judge(DOOR, Flash()), secret=SECRET, presser=POINT, zone=zone)
+    order = Order(
+        id="press",
+        verb=Verb.UNLOCK,
+        expires_at_ms=now_ms + 8_000,
+        reply_topic="np/core/answers",
+        credential=_key(nbf_s=now_s - 600, exp_s=now_s + 8, schedule=hours),
+    )
+    ruling = doorman.rule(order, DeviceTime(ms=now_ms, uncertainty_ms=100, known=True))
+    return None if ruling.told is None else ruling.told.refusal
+
+
+@pytest.mark.parametrize(("hours", "now_ms", "holds"), MOMENTS)
+def test_weekly_hours_hold_by_the_propertys_clocks_in_summer_and_winter(
+    hours: tuple[int, int, int], now_ms: int, *, holds: bool
+) -> None:
+    assert _ruled(now_ms, hours, LISBON) is (None if holds else LockRefusal.SCHEDULE)
+
+
+def test_who_was_told_no_time_zone_lets_no_key_with_hours_through() -> None:
+    _, now_ms, _ = MOMENTS[0]
+    assert _ruled(now_ms, NINE_TO_TEN, None) is LockRefusal.SCHEDULE
+
+
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ({"time_zone": "Europe/Lisbon"}, None),
+        ({}, LockRefusal.SCHEDULE),  # a sheet from before sheets had it
+    ],
+)
+async def test_a_driver_takes_the_hours_zone_from_its_sheet(
+    options: dict[str, str], refusal: LockRefusal | None, tmp_path: Path
+) -> None:
+    hand = Hand(decides=False)
+    async with driver_bench(
+        hand, hire=lambda keep, name: hire(_setting(tmp_path, options), keep, name, POINT)
+    ) as bench:
+        # 2027-01-15 08:00 UTC is a Friday.
+        assert await _press(bench, _key(schedule=(0b001_0000, 8 * 60, 9 * 60))) is refusal
+
+
+def test_a_zone_that_is_none_is_told_with_its_cure(tmp_path: Path) -> None:
+    keep = Keep(sqlite3.connect(":memory:", isolation_level=None))
+    setting = _setting(tmp_path, {"time_zone": "Mars/Base"})
+    with pytest.raises(NeedsPersonError, match="Europe/Lisbon"):
+        hire(setting, keep, LOCK, POINT)
+
+
+def _setting(folder: Path, options: dict[str, str]) -> Setting:
+    clock = VirtualClock(START_MS)
+    return Setting(
+        id="zb0",
+        kind="zigbee",
+        bridge="driver-zb0",
+        things=(Thing(name=LOCK, kind=DeviceKind.LOCK, secret=SECRET, door_number=101),),
+        clock=clock,
+        nursery=Nursery(lambda _name, _error: None),
+        folder=folder,
+        property_id="riverside",
+        issuer_points=(point_of(ISSUER.public_key()),),
+        presser=ec.generate_private_key(ec.SECP256R1()),
+        options=options,
+    )

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.bus.words import EventKind, LockRefusal, Order, Outcome, Verb
+from support.lisbon_hours import LISBON, MOMENTS, NINE_TO_TEN
 from support.lock_bench import DOOR, NOON_MS, SECRET, STRANGER, LockBench
 from twin.flash import Flash
 from twin.journal import Journal
@@ -472,3 +473,19 @@ def test_ten_thousand_faulted_orders_never_move_the_bolt_twice_for_one_id() -> N
     acts = moves + [e["order_id"] for e in bench.journal.read("held")]
     assert len(moves) > 500
     assert len(acts) == len(set(acts))
+
+
+@pytest.mark.parametrize(("hours", "now_ms", "holds"), MOMENTS)
+def test_weekly_hours_hold_by_the_propertys_clocks_in_summer_and_winter(
+    hours: tuple[int, int, int], now_ms: int, *, holds: bool
+) -> None:
+    bench = LockBench(now_ms=now_ms, time_zone=LISBON)
+    expected = None if holds else LockRefusal.SCHEDULE
+    assert refusal(bench.hold(bench.key(schedule=hours))) is expected
+    assert refusal(bench.give(bench.order(credential=bench.key(schedule=hours)))) is expected
+
+
+def test_a_lock_that_was_told_no_time_zone_takes_no_key_with_hours() -> None:
+    _, now_ms, _ = MOMENTS[0]
+    bench = LockBench(now_ms=now_ms)
+    assert refusal(bench.hold(bench.key(schedule=NINE_TO_TEN))) is LockRefusal.SCHEDULE

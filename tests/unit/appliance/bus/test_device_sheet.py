@@ -30,6 +30,7 @@ SHEET = DeviceSheet(
     property_id="marina",
     issuer_keys=("04" + "11" * 64,),
     devices=(LOCK,),
+    time_zone="Europe/Lisbon",
     bus=BusAddress(port=4711),
 )
 
@@ -56,6 +57,7 @@ def test_secrets_are_not_in_its_words() -> None:
         ("ab" * 32, "xy" * 32, "cut short"),
         ("11" * 64, "11" * 63, "cut short"),
         ('"door_number": 7', '"door_number": null', "give it one"),
+        ('"Europe/Lisbon"', '"Mars/Base"', "write one like"),
         ('"lock-1"', "5", "write it again"),
     ],
 )
