@@ -88,6 +88,7 @@ class Alarm(StrEnum):
     BACKUP_STALE = "backup_stale"
     DEVICE_SILENT = "device_silent"
     DEVICE_HALF_JOINED = "device_half_joined"
+    NOT_PAIRED = "not_paired"  # a lock whose lock_point nobody has read yet: it is left out
     NOT_ENROLLED = "not_enrolled"  # a leak sensor whose enrolment could not be read back
     CLOCK_UNKNOWN = "clock_unknown"
     LOG_BROKEN = "log_broken"  # a lock's log has a gap or a fork: tampered with

@@ -21,7 +21,6 @@ from drivers.ble.things import Things
 from drivers.ble.watch import Watch
 from drivers.npk import advert
 from drivers.npk.codes import SERVICE_UUID
-from drivers.port import Alarm
 
 if TYPE_CHECKING:
     from bleak.backends.device import BLEDevice
@@ -82,8 +81,7 @@ class BleRadio:
     async def run(self, house: House) -> None:
         """Serve until cancelled; raises RadioLostError with what to look at."""
         self.things.serve(house)
-        for name in self.things.unpaired:
-            await house.alarm(Alarm.DEVICE_HALF_JOINED, device=name)
+        await self.things.say_paired(house)
         self._watch = watch = Watch(
             self._ears, self._stack.adapter, clock=self._clock, silent_s=self.things.silent_s
         )

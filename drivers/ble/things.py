@@ -18,7 +18,7 @@ from drivers.ble.sensor import BthomeDevice
 from drivers.ble.thermostat import Eq3Device
 from drivers.local_time import zone_named
 from drivers.npk import advert
-from drivers.port import Device, NeedsPersonError
+from drivers.port import Alarm, Device, NeedsPersonError
 
 if TYPE_CHECKING:
     from drivers.ble.ears import Ears
@@ -80,6 +80,14 @@ class Things:
         for radiator in self.radiators.values():
             radiator.house = house
 
+    async def say_paired(self, house: House) -> None:
+        """Which locks nobody can speak to before a person has read their point, and which not."""
+        for name in self.locks:
+            await house.alarm(Alarm.NOT_PAIRED, device=name, on=False)
+        for name in self.unpaired:
+            await house.present(name, online=False)
+            await house.alarm(Alarm.NOT_PAIRED, device=name)
+
     def at_address(self, address: str) -> str | None:
         """The thing whose address the sheet gives."""
         return self._addresses.get(address.upper())
@@ -99,7 +107,8 @@ class Things:
         if thing.protocol == "npk" and not thing.options.get("lock_point"):
             # One door that is still to be fitted must not keep its neighbours shut.
             logger.warning(
-                "%s has no lock_point and is left out: read it from the lock at its installation",
+                "%s has no lock_point and is left out: read it from the lock, write it into the"
+                " property file and run init again",
                 thing.name,
             )
             self.unpaired.append(thing.name)

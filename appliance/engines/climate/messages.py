@@ -45,6 +45,7 @@ class AlarmKind(StrEnum):
     CLOCK_LOST = "clock_lost"
     BATTERY = "battery"
     SILENT = "silent"
+    NOT_PAIRED = "not_paired"  # a lock whose point its radio was not given
     NOT_ENROLLED = "not_enrolled"
     HALF_JOINED = "half_joined"
     PIN_NOT_TAKEN = "pin_not_taken"

@@ -58,6 +58,7 @@ _OF_RADIO: Final = {
     "backup_stale": AlarmKind.BACKUP_STALE,
     "device_silent": AlarmKind.SILENT,
     "device_half_joined": AlarmKind.HALF_JOINED,
+    "not_paired": AlarmKind.NOT_PAIRED,
     "not_enrolled": AlarmKind.NOT_ENROLLED,
     "clock_unknown": AlarmKind.CLOCK_LOST,
     "log_broken": AlarmKind.LOG_BROKEN,

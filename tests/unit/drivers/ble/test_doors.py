@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance.bus.words import EventKind, LockRefusal, LockState, Order, Outcome, Verb
 from appliance.kernel import cose, edicts
+from drivers.ble.radio import BleRadio
 from drivers.ble.talk import Talk
 from drivers.npk.codes import RX_UUID, SERVICE_UUID, TX_UUID, Command, LogKind, Status
 from drivers.npk.phone import PhoneSession, Verdict
@@ -609,3 +611,28 @@ async def test_a_lock_learns_the_houses_hours_at_an_errand_and_writes_them_down_
         await doors.settle(300)
         kinds = [entry.kind for entry in core.log._entries if entry.seq > after]
         assert LogKind.LOCAL_TIME not in kinds
+
+
+@pytest.mark.parametrize("unread", [{}, {"lock_point": ""}], ids=["none", "empty"])
+@on_the_air
+async def test_a_lock_that_nobody_has_paired_keeps_no_other_from_opening(
+    unread: dict[str, str], tmp_path: Path
+) -> None:
+    async with corridor(tmp_path, doors=2) as doors:
+        await doors.stop()
+        whole = doors.settings()
+        things = (whole.things[0], replace(whole.things[1], options=unread))
+        doors.radio = BleRadio(replace(whole, things=things), doors.host.stack)
+        await doors.run()
+        told = await doors.press()
+        assert told.outcome is Outcome.DONE
+        # A silence of its own would be a second alarm for one cause.
+        await doors.settle(300)
+        other = name_of(1)
+        assert other not in doors.radio.devices
+        assert (other, False) in doors.house.presences
+        assert doors.house.alarms[Alarm.NOT_PAIRED, other] is True
+        assert not doors.house.alarms.get((Alarm.DEVICE_SILENT, other))
+        await doors.restart_driver()
+        assert doors.house.alarms[Alarm.NOT_PAIRED, other] is False, "it has its point now"
+        assert other in doors.radio.devices

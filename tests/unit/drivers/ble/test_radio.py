@@ -424,7 +424,7 @@ async def test_a_lock_that_is_still_to_be_installed_keeps_no_other_thing_down(
     await host.clock.sleep_until(host.by(3))
     assert host.house.states
     assert "lock-1" not in radio.devices
-    assert host.house.alarms[Alarm.DEVICE_HALF_JOINED, "lock-1"]
+    assert host.house.alarms[Alarm.NOT_PAIRED, "lock-1"]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await host.close()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
+
 from appliance.bus.credentials import BusRole
 from appliance.bus.words import LeakState, RadioState, encode, radio_topic, state_topic
+from drivers.port import Alarm
 from support.warm_room import Warmth
 
 DAY_S = 86_400.0
@@ -67,3 +71,23 @@ async def test_a_radios_alarms_come_and_go_with_what_it_says(warmth: Warmth) -> 
     assert warmth.alarms == [("bath-204", "not_enrolled")]
     await say()
     assert warmth.alarms == []
+
+
+async def test_every_alarm_of_a_driver_is_heard_and_has_a_sentence_in_every_language(
+    warmth: Warmth,
+) -> None:
+    driver = warmth.hub.join("driver-ble0", role=BusRole.BRIDGE)
+    said = RadioState(
+        up=True,
+        since_ms=0,
+        wall_ms=0,
+        alarms=tuple((f"{alarm}:bath-204", 0) for alarm in Alarm),
+        names=("bath-204",),
+    )
+    await driver.publish(radio_topic("driver-ble0"), encode(said), retain=True)
+    await warmth.desk.clock.settle()
+    assert len(warmth.alarms) == len(Alarm)
+    for language in ("de", "en"):
+        path = files("appliance.web") / "locale" / language / "climate.toml"
+        sentences = tomllib.loads(path.read_text())["climate"]["alarm"]
+        assert {alarm for _, alarm in warmth.alarms} <= set(sentences)
