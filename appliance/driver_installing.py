@@ -24,7 +24,6 @@ from appliance.bus.driver_sheet import (
     presser_key,
     sheet_name,
 )
-from appliance.engines.doors.credentials import HOUSE_ZONE
 from appliance.engines.inventory.messages import AddDoor, FitDoor, LockProtocol
 from appliance.kernel.cose import point_of
 from appliance.kernel.durable import write_whole
@@ -124,6 +123,7 @@ def write_driver(  # noqa: PLR0913 - what one sheet is made of, each by its own 
     behind: Mapping[str, Placed],
     kinds: Mapping[str, DeviceKind],
     numbers: Mapping[str, int],
+    zones: Mapping[str, tuple[int, ...]],
     rooms: Mapping[str, str | None],
     issuer_keys: Sequence[str],
     place: PropertyEntry,
@@ -161,7 +161,7 @@ def write_driver(  # noqa: PLR0913 - what one sheet is made of, each by its own 
                 address=at.entry.address,
                 protocol=at.entry.protocol,
                 door_number=numbers.get(name),
-                zones=(HOUSE_ZONE,) if name in numbers else (),
+                zones=zones.get(name, ()),
                 room=rooms.get(name),
                 vendor=at.entry.vendor,
                 model=at.entry.model,

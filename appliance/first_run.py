@@ -20,6 +20,8 @@ from appliance.bus import device_sheet
 from appliance.driver_installing import fittings
 from appliance.engines.identity import pins
 from appliance.engines.identity.messages import AddStaff
+from appliance.engines.inventory.messages import DoorShared
+from appliance.engines.inventory.room import STREAM as INVENTORY
 from appliance.installing import make_pki, write_sheet
 from appliance.kernel import log as kernel_log
 from appliance.kernel import rebuild
@@ -182,7 +184,7 @@ def _fill(
         for person in described.staff:
             if (pin := new_pins.get(person.id)) is not None:
                 said += _ask_all(rules, [_staff(person, pin, vault)])
-        written = write_sheet(described, wanted, (here, settings), vault, clock)
+        written = write_sheet(described, wanted, (here, settings), vault, clock, _groups(rules.log))
         said += _ask_all(rules, _fittings(described, wanted, here.data_dir, before))
         facts = rules.log.head.position - before
     return Made(
@@ -194,6 +196,16 @@ def _fill(
         refused=tuple(f"{what}: {code}" for what, code in said if code != "exists"),
         later=written.later,
     )
+
+
+def _groups(log: Log) -> dict[str, int]:
+    """The zones that common doors were given since, by door id; the property's file has none."""
+    shared = {
+        event.door_id: event.zone
+        for event in log.events_of(INVENTORY)
+        if isinstance(event, DoorShared)
+    }
+    return {door_id: zone for door_id, zone in shared.items() if zone is not None}
 
 
 def _fittings(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from appliance.bus import credentials as bus_credentials
 from appliance.bus import device_sheet
@@ -67,10 +67,11 @@ def write_sheet(
     places: tuple[Settings, Settings],
     vault: Vault,
     clock: Clock,
+    groups: Mapping[str, int],
 ) -> Written:
     """The bus's credentials, the sheet of what each device must know, and one for each radio.
 
-    Tokens are kept. A thing that has moved behind a radio loses its own name on the bus.
+    `groups` are zones of common doors, by door id. Tokens are kept. A thing that has moved behind a radio loses its own name on the bus.
     """
     here, settings = places
     behind = behind_radios(described, wanted)
@@ -85,6 +86,11 @@ def write_sheet(
         write_whole(here.data_dir / CORE_TOKEN, token.encode())
     numbers = {
         command.device_id: command.number for _, command in wanted if isinstance(command, AddDoor)
+    }
+    zones = {
+        command.device_id: _zones(groups.get(command.door_id))
+        for _, command in wanted
+        if isinstance(command, AddDoor)
     }
     bridges = {bridge_of(radio.id) for radio in described.radio}
     credentials = without_moved(credentials, behind.keys(), bridges, here.data_dir)
@@ -102,9 +108,10 @@ def write_sheet(
             secret_hex=vault.derive("device-secret", command.device_id).hex(),
             token=token,
             door_number=numbers.get(command.device_id),
-            zones=(HOUSE_ZONE,) if command.device_id in numbers else (),
             room=command.room_id,
         )
+    # A door may have come into a group, or left it, since its sheet was written.
+    known = {n: replace(entry, zones=zones.get(n, entry.zones)) for n, entry in known.items()}
     issuer_keys = (point_of(issuer_key(vault).public_key()).hex(),)
     later = []
     for radio in described.radio:
@@ -117,6 +124,7 @@ def write_sheet(
             behind=behind,
             kinds={command.device_id: command.kind for command in devices(wanted)},
             numbers=numbers,
+            zones=zones,
             rooms={command.device_id: command.room_id for command in devices(wanted)},
             issuer_keys=issuer_keys,
             place=described.property,
@@ -134,3 +142,8 @@ def write_sheet(
     )
     device_sheet.save(path, sheet)
     return Written(devices=len(sheet.devices) + len(behind), later=tuple(later))
+
+
+def _zones(group: int | None) -> tuple[int, ...]:
+    """What a lock answers to beside its own number: the whole house, and its group if it has one."""
+    return (HOUSE_ZONE,) if group is None else tuple(dict.fromkeys((HOUSE_ZONE, group)))

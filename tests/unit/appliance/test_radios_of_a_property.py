@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 import stat
 from contextlib import closing
@@ -18,11 +19,19 @@ from appliance.bus.credentials import BusRole, Credentials
 from appliance.bus.credentials import load as load_credentials
 from appliance.bus.device_sheet import load as load_sheet
 from appliance.engines.doors.credentials import HOUSE_ZONE
-from appliance.engines.inventory.messages import LockProtocol
+from appliance.engines.inventory.messages import LockProtocol, ShareDoor, SharedWith
 from appliance.first_run import init
+from appliance.kernel import log as kernel_log
+from appliance.kernel.clock import SystemClock
 from appliance.kernel.cose import point_of
+from appliance.kernel.deciding import Asking, Deciding
+from appliance.kernel.log import Log
+from appliance.kernel.messages import Done, Role, Who
+from appliance.kernel.secrets import load_masters
+from appliance.kernel.vault import open_vault
 from appliance.placing import LOCK_PROTOCOLS
 from appliance.property_file import BadPropertyFileError, parse
+from appliance.rooms import ENGINES
 from drivers.ble.things import SILENT_S
 from drivers.http.radio import NUKI, SHELLY
 from drivers.mqtt.radio import DIALECTS
@@ -105,6 +114,45 @@ def test_the_drivers_sheet_has_all_that_its_radio_needs_and_is_its_owners_alone(
     shown = repr(sheet)
     assert sheet.token not in shown
     assert lock.secret_hex not in shown
+
+
+def _share(data: Path, *commands: ShareDoor) -> None:
+    """What a manager says to the box between two runs of init."""
+    keys = load_masters(data / "master.key", {})
+    who = Who(actor="manager", role=Role.MANAGER)
+    asked = [Asking(command=c, command_id=secrets.token_hex(8), who=who) for c in commands]
+    with (
+        closing(kernel_log.connect(data / "log.db")) as db,
+        closing(open_vault(data / "keys.db", keys)) as vault,
+    ):
+        deciding = Deciding(Log(db), vault, SystemClock(floor_path=None), ENGINES)
+        for decided in deciding.carry_out(asked):
+            assert isinstance(decided.answer, Done), decided.answer
+
+
+def test_locks_of_common_doors_learn_their_group_when_init_runs_again(data: Path) -> None:
+    text = EXAMPLE + '\n[[door]]\nid = "pool"\ntitle = "Pool"\n' + BLE + ENTRANCE
+
+    def zones() -> dict[str, tuple[int, ...]]:
+        _made(data, text)
+        direct = load_sheet(data / "device-sheet.json").devices
+        behind = driver_sheet.load(data / "driver-ble0.json").things
+        found = {one.device: one.zones for one in direct}
+        found |= {one.device: one.zones for one in behind}
+        return {name: found[f"lock-{name}"] for name in ("entrance", "pool", "101")}
+
+    alone = (HOUSE_ZONE,)
+    assert zones() == {"entrance": alone, "pool": alone, "101": alone}
+    guests = (SharedWith.STAY,)
+    _share(
+        data,
+        ShareDoor(door_id="door-entrance", shared_with=guests, zone=0x8001),
+        ShareDoor(door_id="door-pool", shared_with=guests, zone=0x8001),
+    )
+    group = (HOUSE_ZONE, 0x8001)
+    assert zones() == {"entrance": group, "pool": group, "101": alone}
+    _share(data, ShareDoor(door_id="door-pool", shared_with=guests))
+    assert zones() == {"entrance": group, "pool": alone, "101": alone}
 
 
 def test_a_door_behind_a_radio_is_fitted_with_the_key_that_presses_it(data: Path) -> None:
