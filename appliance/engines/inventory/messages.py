@@ -11,8 +11,8 @@ from appliance.kernel.messages import Admission, Command, Event, Role, asked, fa
 
 # What a door says of itself fits in a name; a bridge is called like its driver, "driver-ble0".
 BRIDGE_CHARS_MAX = 64
-# ble.md 2.8: groups of doors are numbered above every door.
-ZONE_MIN = 0x8000
+# ble.md 2.8: groups of doors are numbered above every door; 0x8000 is the whole house, for masters.
+ZONE_MIN = 0x8001
 SET_UP = frozenset({Role.INSTALLER, Role.ADMIN, Role.MANAGER, Role.SERVICE})
 
 

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance.bus.words import DeviceKind
+from appliance.engines.doors.credentials import HOUSE_ZONE
 from appliance.engines.inventory.messages import (
     BRIDGE_CHARS_MAX,
     AddBuilding,
@@ -167,6 +168,7 @@ def test_a_common_door_says_whose_it_is_once(desk: Desk) -> None:
         (share("d101"), Refusal.NOT_COMMON),
         (share(zone=204), Refusal.BAD_ZONE),
         (share(zone=2**32), Refusal.BAD_ZONE),
+        (share(zone=HOUSE_ZONE), Refusal.BAD_ZONE),  # its guests would come into every room
         (share(hours=(0, 1, 2)), Refusal.BAD_HOURS),
         (share(hours=(127, 480, 1_441)), Refusal.BAD_HOURS),
     ],
