@@ -40,7 +40,10 @@ class Installer:
         """Listen until cancelled; a place where nobody can listen costs the verbs, not the doors."""
         self._path.unlink(missing_ok=True)
         try:
-            server = await asyncio.start_unix_server(self._meet, self._path, limit=LINE_BYTES_MAX)
+            # Not serving yet: a cancelled start would lose the bound socket before anybody has it.
+            server = await asyncio.start_unix_server(
+                self._meet, self._path, limit=LINE_BYTES_MAX, start_serving=False
+            )
             self._path.chmod(0o600)
         except OSError as error:
             logger.warning("no installer can ask at %s: %s", self._path, error.strerror or error)
