@@ -61,7 +61,8 @@ class _Control:
             faults = self._named()[str(asked["cloud"])]
             fault = Fault(str(asked["fault"]))
         except (KeyError, ValueError) as error:
-            raise _bad(f"cloud is mews or stripe, fault is one of {', '.join(Fault)}") from error
+            clouds = ", ".join(self._named())
+            raise _bad(f"cloud is one of {clouds}, fault one of {', '.join(Fault)}") from error
         times, skip = asked.get("times", 1), asked.get("skip", 0)
         delay_s = asked.get("delay_s", 1.0)
         if times is not None and (not isinstance(times, int) or times < 1):
@@ -224,7 +225,8 @@ class _Control:
         return await self.line(request)
 
     def _named(self) -> dict[str, Faults]:
-        return {"mews": self._clouds.mews.faults, "stripe": self._clouds.stripe.faults}
+        others = {name: cloud.faults for name, cloud in self._clouds.others.items()}
+        return {"mews": self._clouds.mews.faults, "stripe": self._clouds.stripe.faults, **others}
 
 
 def _bad(sentence: str) -> web.HTTPBadRequest:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import web
 
+from twin.clouds.faults import Faults
+
 JSON_TYPE = "application/json; charset=utf-8"
 
 # More than any vendor accepts in one request; below it each cloud refuses by its own rule.
@@ -67,6 +69,8 @@ def dated(reply: Reply, now_s: int, **headers: str) -> Reply:
 
 class Cloud(Protocol):
     """A vendor's service without its sockets."""
+
+    faults: Faults
 
     async def answer(self, request: Request) -> Reply:
         """Answer one request; never raises for anything a caller can send."""
