@@ -24,6 +24,7 @@ from appliance.bus.credentials import BusRole, CredentialsError
 from appliance.bus.credentials import load as load_credentials
 from appliance.bus.words import DeviceKind
 from appliance.counterparties import Counterparties
+from appliance.door_codes import DoorCodes
 from appliance.engines.climate.gateway import Gateway as ClimateGateway
 from appliance.engines.climate.telemetry import Telemetry
 from appliance.engines.doors.credentials import Locksmith
@@ -387,6 +388,8 @@ async def run(settings: Settings) -> int:
             "rebuild", Rebuilding(box.engines, settings.log_file, box.asker, box.followers).take
         )
         socket.add("credential", functools.partial(credential, box))
+        codes = DoorCodes(asker=box.asker, reader=box.reader, locksmith=box.locksmith, clock=clock)
+        socket.add("door_code", codes.take)
         async with socket.serve(settings.command_socket), serve_web(box) as address:
             ready = settings.run_dir / "appliance.ready"
             write_whole(ready, address.encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -71,6 +71,22 @@ class Page:
     head: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorCode:
+    """The PIN of a stay's room. UTC seconds, half-open; a higher `generation` is another key.
+
+    The digits live only as long as the request that tells them: they go into no row, body, log or
+    report of sync, and the text of this object does not show them.
+    """
+
+    stay_id: str
+    room_id: str
+    generation: int
+    valid_from_s: int
+    valid_until_s: int
+    digits: str = field(repr=False)
+
+
 class Home(Protocol):
     """What sync knows of the appliance. Each raises HomeAwayError when it is not there."""
 
@@ -80,6 +96,18 @@ class Home(Protocol):
 
     async def feed(self, after: int, chain: str, limit: int, wait_s: float) -> Page:
         """Facts after a position; waits for the first. Raises ChainMismatchError."""
+        ...
+
+    async def door_code(self, stay_id: str) -> DoorCode | None:
+        """The code that opens a stay's room now; None: there is none to be told any more.
+
+        A pusher gets it here and nowhere else. Effects of the kind `pms.door_code` carry only
+        {"stay_id", "room_id", "generation", "valid_from_s", "valid_until_s"} of the fact that made
+        them; when one is pushed, ask for the code as it is by then, make the vendor's record equal
+        to it (None: withdraw what we wrote there), and let it go. It may have changed since the
+        fact, and then a later effect follows that finds nothing to do. HomeAwayError means
+        NotSent: the appliance restarts, and the effect waits.
+        """
         ...
 
     async def report(self, standing: Mapping[str, Any]) -> None:
@@ -119,6 +147,11 @@ class SocketHome:
         fields = {"after": after, "chain": chain, "limit": limit, "wait_s": wait_s}
         answer = await self._request({"feed": fields}, ANSWER_S_MAX + wait_s)
         return msgspec.convert(answer["feed"], Page)
+
+    async def door_code(self, stay_id: str) -> DoorCode | None:
+        """The code that opens a stay's room now; None: there is none to be told any more."""
+        answer = await self._request({"door_code": {"stay_id": stay_id}}, ANSWER_S_MAX)
+        return msgspec.convert(answer["door_code"], DoorCode | None)
 
     async def report(self, standing: Mapping[str, Any]) -> None:
         """Say how sync is."""

@@ -12,7 +12,7 @@ import msgspec
 from appliance.engines.stays.messages import Booked, CheckedIn
 from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.messages import Answer, Done, Event, Refused, Role, Who
-from sync.home import Asked, ChainMismatchError, Fact, HomeAwayError, Page
+from sync.home import Asked, ChainMismatchError, DoorCode, Fact, HomeAwayError, Page
 
 DESK = Who(actor="staff:1", role=Role.FRONT_DESK)
 
@@ -27,6 +27,7 @@ class BoxInMemory:
         self.ids: dict[str, Answer] = {}
         self.refusing: dict[str, str] = {}  # command name -> code
         self.reports: list[Mapping[str, Any]] = []
+        self.codes: dict[str, DoorCode] = {}
         self.away = False
 
     def say(self, *events: Event, **plain: Any) -> None:
@@ -85,6 +86,12 @@ class BoxInMemory:
             await sleep(self.clock, min(wait_s, 1.0))
             return await self.feed(after, chain, limit, 0.0)
         return Page(facts=tuple(self.facts[after : after + limit]), head=len(self.facts))
+
+    async def door_code(self, stay_id: str) -> DoorCode | None:
+        """What a test says is the code by now."""
+        if self.away:
+            raise HomeAwayError("away")
+        return self.codes.get(stay_id)
 
     async def report(self, standing: Mapping[str, Any]) -> None:
         """Keep what sync says of itself."""

@@ -12,7 +12,7 @@ from appliance.kernel.clock import sleep
 from appliance.kernel.messages import Answer, Origin, Who
 from support.desk import SYNC
 from support.hotel import Hotel
-from sync.home import Asked, ChainMismatchError, Fact, Page
+from sync.home import Asked, ChainMismatchError, DoorCode, Fact, Page
 
 
 class HotelHome:
@@ -21,6 +21,7 @@ class HotelHome:
     def __init__(self, hotel: Hotel) -> None:
         self.hotel = hotel
         self.reports: list[Mapping[str, Any]] = []
+        self.codes: dict[str, DoorCode] = {}
 
     async def ask(self, asked: Asked) -> Answer:
         """Ask as the process that sync is."""
@@ -46,6 +47,10 @@ class HotelHome:
             (after, limit),
         )
         return Page(facts=tuple(self._fact(row) for row in rows), head=head)
+
+    async def door_code(self, stay_id: str) -> DoorCode | None:
+        """What a test says the doors engine would derive."""
+        return self.codes.get(stay_id)
 
     async def report(self, standing: Mapping[str, Any]) -> None:
         """Keep what sync says of itself."""

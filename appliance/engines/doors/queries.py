@@ -265,6 +265,16 @@ async def doors_of_stay(reader: Reader, stay_id: str) -> list[str]:
     return [row[0] for row in rows]
 
 
+async def door_of_stay(reader: Reader, stay_id: str) -> tuple[str, str] | None:
+    """The first door of the room a stay lives in or is expected in, and that room."""
+    row = await reader.row(
+        "SELECT d.door_id, d.room_id FROM doors_holder h JOIN doors_door d"
+        " ON d.room_id = h.room_id WHERE h.kind = ? AND h.holder_id = ? ORDER BY d.door_id",
+        (HolderKind.STAY.value, stay_id),
+    )
+    return None if row is None else (str(row[0]), str(row[1]))
+
+
 async def door_to_open(reader: Reader, kind: HolderKind, holder_id: str, now_s: int) -> str | None:
     """The door a press without a door means: a room's before a shared one, the newest key first."""
     row = await reader.row(

@@ -147,3 +147,25 @@ async def test_nobody_listening_is_an_answer_not_a_crash(tmp_path: Path) -> None
     home = SocketHome(tmp_path / "none.sock", clock=clock, nursery=Nursery(lambda *_: None))
     with pytest.raises(HomeAwayError, match="nobody listens"):
         await home.report({})
+
+
+async def test_a_code_is_told_and_never_shown_by_its_object(tmp_path: Path) -> None:
+    code = {
+        "stay_id": "s1",
+        "room_id": "r1",
+        "generation": 3,
+        "valid_from_s": 1,
+        "valid_until_s": 2,
+        "digits": "480316",
+    }
+
+    async def answer(request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        wanted = request["door_code"]["stay_id"]
+        say(writer, request, door_code=code if wanted == "s1" else None)
+
+    async with appliance(tmp_path, answer) as home:
+        told = await home.door_code("s1")
+        assert await home.door_code("s2") is None
+    assert told is not None
+    assert (told.digits, told.generation) == ("480316", 3)
+    assert "480316" not in repr(told)
