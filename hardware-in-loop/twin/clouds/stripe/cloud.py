@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from appliance.kernel.clock import Clock, sleep
 from twin.clouds.faults import BEFORE, Fault, Faults, Planned
-from twin.clouds.stripe import intents, lists, people
+from twin.clouds.stripe import disputes, intents, lists, people, refunds, setups
 from twin.clouds.stripe.form import parse
 from twin.clouds.stripe.idempotency import Keys
 from twin.clouds.stripe.intents import Asked, Json
@@ -28,8 +28,11 @@ ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/v1/payment_intents/{id}/confirm", intents.confirm),
     ("POST", "/v1/payment_intents/{id}/capture", intents.capture),
     ("POST", "/v1/payment_intents/{id}/cancel", intents.cancel),
-    ("POST", "/v1/refunds", intents.refund),
+    ("POST", "/v1/refunds", refunds.create),
     ("GET", "/v1/refunds", lists.refunds),
+    ("GET", "/v1/refunds/{id}", refunds.find),
+    ("GET", "/v1/disputes", lists.disputes),
+    ("GET", "/v1/disputes/{id}", disputes.find),
     ("GET", "/v1/charges", lists.charges),
     ("GET", "/v1/charges/{id}", people.find_charge),
     ("POST", "/v1/customers", people.create_customer),
@@ -38,7 +41,11 @@ ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/v1/payment_methods", people.create_method),
     ("GET", "/v1/payment_methods", lists.methods),
     ("POST", "/v1/payment_methods/{id}/attach", people.attach_method),
-    ("POST", "/v1/setup_intents", people.create_setup),
+    ("POST", "/v1/setup_intents", setups.create),
+    ("GET", "/v1/setup_intents", lists.setups),
+    ("GET", "/v1/setup_intents/{id}", setups.find),
+    ("POST", "/v1/setup_intents/{id}/confirm", setups.confirm),
+    ("POST", "/v1/setup_intents/{id}/cancel", setups.cancel),
     ("GET", "/v1/events", lists.events),
 )
 

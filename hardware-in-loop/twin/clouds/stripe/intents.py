@@ -1,4 +1,4 @@
-"""PaymentIntents, their charges and refunds."""
+"""PaymentIntents and their charges."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from twin.clouds.stripe.form import Params, flag, metadata, text, whole
+from twin.clouds.stripe.shapes import charge_shape, intent_shape
 from twin.clouds.stripe.store import StripeStore
 from twin.clouds.stripe.words import (
     ALLOWED_METHOD_TYPES_FROM,
     AMOUNT_MAX,
     AMOUNT_MIN,
     AMOUNT_MIN_ELSE,
+    HOLD_S_MAX,
     NO_METHOD_TYPES_FROM,
     Card,
     Status,
@@ -108,7 +110,7 @@ class Asked:
 def create(asked: Asked) -> Json:
     """`POST /v1/payment_intents`, and at once the charge with `confirm=true`."""
     params, store = asked.params, asked.store
-    _known(asked, CREATE_PARAMS)
+    known(asked, CREATE_PARAMS)
     amount_minor, currency = _amount(params)
     customer = text(params, "customer")
     if customer is not None and store.customers.get(customer) is None:
@@ -133,14 +135,14 @@ def create(asked: Asked) -> Json:
             "Invalid capture_method", code="parameter_invalid_empty", param="capture_method"
         )
     intent = store.intents.put(
-        _intent(store, amount_minor, currency, capture)
+        intent_shape(store, amount_minor, currency, capture)
         | {"customer": customer, "payment_method": method, "metadata": metadata(params)}
         | {"description": text(params, "description")}
     )
     if method is not None:
         intent["status"] = str(Status.REQUIRES_CONFIRMATION)
     store.event("payment_intent.created", intent, asked.request)
-    return _confirm(asked, intent, off_session=off_session) if confirm else intent
+    return settle(asked, intent, off_session=off_session) if confirm else intent
 
 
 _CAPTURES: Final = frozenset({"automatic", "automatic_async", "manual"})
@@ -149,10 +151,17 @@ _CAPTURES: Final = frozenset({"automatic", "automatic_async", "manual"})
 def confirm(asked: Asked) -> Json:
     """`POST /v1/payment_intents/{id}/confirm`."""
     intent = find(asked)
-    _known(
+    known(
         asked,
         frozenset(
-            {"payment_method", "off_session", "return_url", "expand", "error_on_requires_action"}
+            {
+                "client_secret",
+                "error_on_requires_action",
+                "expand",
+                "off_session",
+                "payment_method",
+                "return_url",
+            }
         ),
     )
     if (method := text(asked.params, "payment_method")) is not None:
@@ -162,7 +171,7 @@ def confirm(asked: Asked) -> Json:
         raise unexpected(f"This PaymentIntent could not be confirmed: it is {intent['status']}.")
     if intent["payment_method"] is None:
         raise unexpected("This PaymentIntent could not be confirmed: it has no payment method.")
-    return _confirm(asked, intent, off_session=flag(asked.params, "off_session"))
+    return settle(asked, intent, off_session=flag(asked.params, "off_session"))
 
 
 def find(asked: Asked) -> Json:
@@ -176,9 +185,10 @@ def find(asked: Asked) -> Json:
 def capture(asked: Asked) -> Json:
     """`POST /v1/payment_intents/{id}/capture`: all of it, or less and the rest is released."""
     intent, store = find(asked), asked.store
-    _known(asked, frozenset({"amount_to_capture", "expand", "metadata"}))
+    known(asked, frozenset({"amount_to_capture", "expand", "metadata"}))
     if intent["status"] not in CAPTURABLE:
         raise unexpected(f"This PaymentIntent could not be captured: it is {intent['status']}.")
+    _still_held(store, intent)
     wanted = whole(asked.params, "amount_to_capture")
     minor = int(intent["amount"]) if wanted is None else wanted
     if not 0 < minor <= intent["amount_capturable"]:
@@ -198,10 +208,19 @@ def capture(asked: Asked) -> Json:
     return intent
 
 
+def _still_held(store: StripeStore, intent: Json) -> None:
+    if intent["id"] in store.withdrawn:
+        message = "The bank has withdrawn the authorization for this charge."
+        raise unexpected(message, "capture_charge_authorization_expired")
+    if store.now_s() - intent["created"] >= HOLD_S_MAX:
+        message = "This charge has expired: an uncaptured charge can be captured for 7 days."
+        raise unexpected(message, "charge_expired_for_capture")
+
+
 def cancel(asked: Asked) -> Json:
     """`POST /v1/payment_intents/{id}/cancel`: whatever is not paid yet."""
     intent, store = find(asked), asked.store
-    _known(asked, frozenset({"cancellation_reason", "expand"}))
+    known(asked, frozenset({"cancellation_reason", "expand"}))
     if intent["status"] not in CANCELLABLE:
         raise unexpected(
             f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}."
@@ -215,73 +234,6 @@ def cancel(asked: Asked) -> Json:
     store.event("payment_intent.canceled", intent, asked.request)
     store.note("canceled", intent=intent["id"], amount_minor=intent["amount"])
     return intent
-
-
-def refund(asked: Asked) -> Json:
-    """`POST /v1/refunds`: never more than what was captured and not yet given back."""
-    store, params = asked.store, asked.params
-    _known(asked, frozenset({"amount", "charge", "payment_intent", "reason", "metadata", "expand"}))
-    charge = _charge_of(store, params)
-    wanted, left = whole(params, "amount"), charge["amount_captured"] - charge["amount_refunded"]
-    if left <= 0:
-        raise unexpected(
-            f"Charge {charge['id']} has already been refunded.", "charge_already_refunded"
-        )
-    minor = left if wanted is None else wanted
-    if not 0 < minor <= left:
-        raise unexpected(
-            f"Refund amount ({minor}) is greater than unrefunded amount on charge ({left})",
-            "amount_too_large",
-        )
-    charge["amount_refunded"] += minor
-    charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
-    row = store.refunds.put(
-        {
-            "id": store.new_id("re"),
-            "object": "refund",
-            "amount": minor,
-            "balance_transaction": None,
-            "charge": charge["id"],
-            "created": store.now_s(),
-            "currency": charge["currency"],
-            "destination_details": {"card": {"type": "refund"}, "type": "card"},
-            "metadata": metadata(params),
-            "payment_intent": charge["payment_intent"],
-            "reason": text(params, "reason"),
-            "receipt_number": None,
-            "source_transfer_reversal": None,
-            "status": "succeeded",
-            "transfer_reversal": None,
-        }
-    )
-    store.event("refund.created", row, asked.request)
-    store.event("charge.refunded", charge, asked.request)
-    store.note(
-        "refunded",
-        refund=row["id"],
-        charge=charge["id"],
-        intent=charge["payment_intent"],
-        amount_minor=minor,
-        metadata=row["metadata"],
-    )
-    return row
-
-
-def _charge_of(store: StripeStore, params: Params) -> Json:
-    intent_id, charge_id = text(params, "payment_intent"), text(params, "charge")
-    if (intent_id is None) == (charge_id is None):
-        raise invalid("One of charge or payment_intent is required.", code="parameter_missing")
-    if intent_id is not None:
-        intent = store.intents.get(intent_id)
-        if intent is None:
-            raise missing("payment_intent", intent_id, "payment_intent")
-        charge_id = intent["latest_charge"]
-        if intent["status"] != Status.SUCCEEDED or charge_id is None:
-            raise unexpected("This PaymentIntent does not have a successful charge to refund.")
-    charge = store.charges.get(charge_id)
-    if charge is None:
-        raise missing("charge", str(charge_id), "charge")
-    return charge
 
 
 def _amount(params: Params) -> tuple[int, str]:
@@ -308,9 +260,10 @@ def _amount(params: Params) -> tuple[int, str]:
     return minor, currency
 
 
-def _known(asked: Asked, known: frozenset[str]) -> None:
+def known(asked: Asked, names: frozenset[str]) -> None:
+    """Refuse whatever parameter is not one of these; the version decides about two of them."""
     for name in asked.params:
-        if name == "payment_method_types" and "amount" in known:
+        if name == "payment_method_types" and "amount" in names:
             if asked.version >= NO_METHOD_TYPES_FROM:
                 raise invalid(
                     "payment_method_types is no longer supported; use "
@@ -318,10 +271,10 @@ def _known(asked: Asked, known: frozenset[str]) -> None:
                     code="payment_method_types_no_longer_supported",
                     param=name,
                 )
-        elif name == "allowed_payment_method_types" and "amount" in known:
+        elif name == "allowed_payment_method_types" and "amount" in names:
             if asked.version < ALLOWED_METHOD_TYPES_FROM:
                 raise _unknown(name)
-        elif name not in known:
+        elif name not in names:
             raise _unknown(name)
 
 
@@ -343,63 +296,41 @@ def _method_fits(store: StripeStore, method: str | None, customer: str | None) -
         )
 
 
-def _intent(store: StripeStore, minor: int, currency: str, capture: str) -> Json:
-    name = store.new_id("pi")
-    return {
-        "id": name,
-        "object": "payment_intent",
-        "amount": minor,
-        "amount_capturable": 0,
-        "amount_details": {"tip": {}},
-        "amount_received": 0,
-        "application": None,
-        "application_fee_amount": None,
-        "automatic_payment_methods": None,
-        "canceled_at": None,
-        "cancellation_reason": None,
-        "capture_method": capture,
-        "client_secret": f"{name}_secret_{store.new_id('x')[2:]}",
-        "confirmation_method": "automatic",
-        "created": store.now_s(),
-        "currency": currency,
-        "customer": None,
-        "description": None,
-        "last_payment_error": None,
-        "latest_charge": None,
-        "livemode": False,
-        "metadata": {},
-        "next_action": None,
-        "on_behalf_of": None,
-        "payment_method": None,
-        "payment_method_options": {},
-        "payment_method_types": ["card"],
-        "processing": None,
-        "receipt_email": None,
-        "review": None,
-        "setup_future_usage": None,
-        "shipping": None,
-        "statement_descriptor": None,
-        "statement_descriptor_suffix": None,
-        "status": str(Status.REQUIRES_PAYMENT_METHOD),
-        "transfer_data": None,
-        "transfer_group": None,
-    }
-
-
-def _confirm(asked: Asked, intent: Json, *, off_session: bool) -> Json:
-    store, method = asked.store, str(intent["payment_method"])
-    card = Card(method) if method in set(Card) else store.behaviour[method]
+def settle(asked: Asked, intent: Json, *, off_session: bool) -> Json:
+    """Ask the bank behind the card: paid, held, declined, or it wants to see its owner."""
+    store = asked.store
+    card = card_of(store, str(intent["payment_method"]))
     if card is Card.AUTHENTICATION_REQUIRED and not off_session:
         intent |= {
             "status": str(Status.REQUIRES_ACTION),
-            "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {}},
+            "next_action": next_action(asked, intent["id"]),
         }
         store.event("payment_intent.requires_action", intent, asked.request)
         return intent
     if card in DECLINES:
         raise _declined(asked, intent, card)
+    return take(asked, intent)
+
+
+def card_of(store: StripeStore, method: str) -> Card:
+    """How the card behind a payment method behaves."""
+    return Card(method) if method in set(Card) else store.behaviour[method]
+
+
+def next_action(asked: Asked, name: str) -> Json:
+    """Where the guest goes: the bank's page when there is a way back from it, else their app."""
+    back = text(asked.params, "return_url")
+    if back is None:
+        return {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
+    url = f"https://hooks.payments.twin/3d_secure/{name}"
+    return {"type": "redirect_to_url", "redirect_to_url": {"url": url, "return_url": back}}
+
+
+def take(asked: Asked, intent: Json) -> Json:
+    """The bank says yes."""
+    store = asked.store
     manual = intent["capture_method"] == "manual"
-    charge = store.charges.put(_charge(store, intent, captured=not manual))
+    charge = store.charges.put(charge_shape(store, intent, captured=not manual))
     intent |= {
         "status": str(Status.REQUIRES_CAPTURE if manual else Status.SUCCEEDED),
         "latest_charge": charge["id"],
@@ -418,7 +349,7 @@ def _confirm(asked: Asked, intent: Json, *, off_session: bool) -> Json:
 def _declined(asked: Asked, intent: Json, card: Card) -> StripeError:
     store = asked.store
     code, decline, advice, sentence = DECLINES[card]
-    charge = store.charges.put(_charge(store, intent, captured=False))
+    charge = store.charges.put(charge_shape(store, intent, captured=False))
     charge |= {
         "status": "failed",
         "paid": False,
@@ -432,9 +363,10 @@ def _declined(asked: Asked, intent: Json, card: Card) -> StripeError:
         "decline_code": decline,
         "doc_url": f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}",
         "message": sentence,
-        "payment_method": store.methods.get(intent["payment_method"]),
         "type": "card_error",
     }
+    if (method := store.methods.get(intent["payment_method"])) is not None:
+        error["payment_method"] = method
     intent |= {
         "status": str(Status.REQUIRES_PAYMENT_METHOD),
         "latest_charge": charge["id"],
@@ -456,38 +388,4 @@ def _told(asked: Asked, intent: Json, charge: Json) -> Json:
         "customer": intent["customer"],
         "metadata": intent["metadata"],
         "idempotency_key": asked.request["idempotency_key"],
-    }
-
-
-def _charge(store: StripeStore, intent: Json, *, captured: bool) -> Json:
-    return {
-        "id": store.new_id("ch"),
-        "object": "charge",
-        "amount": intent["amount"],
-        "amount_captured": intent["amount"] if captured else 0,
-        "amount_refunded": 0,
-        "application": None,
-        "balance_transaction": None,
-        "billing_details": {
-            "address": None,
-            "email": None,
-            "name": None,
-            "phone": None,
-            "tax_id": None,
-        },
-        "captured": captured,
-        "created": store.now_s(),
-        "currency": intent["currency"],
-        "customer": intent["customer"],
-        "description": intent["description"],
-        "disputed": False,
-        "failure_code": None,
-        "failure_message": None,
-        "livemode": False,
-        "metadata": intent["metadata"],
-        "paid": True,
-        "payment_intent": intent["id"],
-        "payment_method": intent["payment_method"],
-        "refunded": False,
-        "status": "succeeded",
     }

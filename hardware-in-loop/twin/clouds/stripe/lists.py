@@ -35,6 +35,21 @@ def refunds(asked: Asked) -> Json:
     return _page(asked, _created(rows, asked.params), "/v1/refunds", "refund")
 
 
+def setups(asked: Asked) -> Json:
+    """`GET /v1/setup_intents?customer=`."""
+    rows = asked.store.setups.newest_first()
+    return _page(asked, _filtered(rows, asked.params), "/v1/setup_intents", "setup_intent")
+
+
+def disputes(asked: Asked) -> Json:
+    """`GET /v1/disputes?payment_intent=&charge=&created[gte]=`."""
+    rows = asked.store.disputes.newest_first()
+    for name in ("payment_intent", "charge"):
+        if (wanted := text(asked.params, name)) is not None:
+            rows = [row for row in rows if row[name] == wanted]
+    return _page(asked, _created(rows, asked.params), "/v1/disputes", "dispute")
+
+
 def events(asked: Asked) -> Json:
     """`GET /v1/events?types[]=&ending_before=`: what happened since; kept for thirty days."""
     rows = asked.store.recent_events()

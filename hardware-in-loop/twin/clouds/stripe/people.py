@@ -1,8 +1,8 @@
-"""Customers, saved cards and the setting up of them."""
+"""Customers and their saved cards."""
 
 from __future__ import annotations
 
-from twin.clouds.stripe.form import flag, metadata, text
+from twin.clouds.stripe.form import metadata, text
 from twin.clouds.stripe.intents import Asked, Json
 from twin.clouds.stripe.words import Card, StripeError, invalid, missing
 
@@ -54,49 +54,4 @@ def attach_method(asked: Asked) -> Json:
     if row is None:
         raise missing("PaymentMethod", asked.name, "payment_method", 404)
     row["customer"] = customer
-    return row
-
-
-def create_setup(asked: Asked) -> Json:
-    """`POST /v1/setup_intents`: confirmed with a test card, it saves that card."""
-    store, params = asked.store, asked.params
-    customer, method = text(params, "customer"), text(params, "payment_method")
-    if customer is not None and store.customers.get(customer) is None:
-        raise missing("customer", customer, "customer")
-    confirmed = flag(params, "confirm")
-    if confirmed and method is None:
-        raise invalid("A payment method is required to confirm.", code="parameter_missing")
-    if confirmed and customer is not None and method in set(Card):
-        method = store.save_card(customer, Card(str(method)))
-    name = store.new_id("seti")
-    status = "requires_payment_method" if method is None else "requires_confirmation"
-    row = store.setups.put(
-        {
-            "id": name,
-            "object": "setup_intent",
-            "application": None,
-            "automatic_payment_methods": None,
-            "cancellation_reason": None,
-            "client_secret": f"{name}_secret_{store.new_id('x')[2:]}",
-            "created": store.now_s(),
-            "customer": customer,
-            "description": None,
-            "flow_directions": None,
-            "last_setup_error": None,
-            "latest_attempt": None,
-            "livemode": False,
-            "mandate": None,
-            "metadata": metadata(params),
-            "next_action": None,
-            "on_behalf_of": None,
-            "payment_method": method,
-            "payment_method_options": {},
-            "payment_method_types": ["card"],
-            "single_use_mandate": None,
-            "status": "succeeded" if confirmed else status,
-            "usage": text(params, "usage") or "off_session",
-        }
-    )
-    if confirmed:
-        store.event("setup_intent.succeeded", row, asked.request)
     return row

@@ -48,8 +48,10 @@ class StripeStore:
         self.charges = Book()
         self.refunds = Book()
         self.setups = Book()
+        self.disputes = Book()
         self.events = Book()
         self.behaviour: dict[str, Card] = {}
+        self.withdrawn: set[str] = set()  # intents whose bank took its authorisation back
 
     def add_customer(
         self, name: str | None = None, email: str | None = None, metadata: Json | None = None

@@ -20,6 +20,9 @@ KEY_LENGTH_MAX: Final = 255
 # Events can be read for thirty days.
 EVENT_KEPT_S: Final = 30 * 24 * 3600
 
+# An authorisation can be captured for seven days (most cards, most of the time; cloud.md 6).
+HOLD_S_MAX: Final = 7 * 24 * 3600
+
 # Smallest charge of a currency, minor units; 50 where nothing else is known.
 AMOUNT_MIN: Final = {"jpy": 50, "gbp": 30, "czk": 1500, "huf": 17500, "sek": 300, "nok": 300}
 AMOUNT_MIN_ELSE: Final = 50
