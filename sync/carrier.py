@@ -49,8 +49,16 @@ class Pusher(Protocol):
     gate: Gate
     gives_up: bool  # whether many tries park an effect
 
+    async def reconcile(self, effect: Effect) -> Outcome | None:
+        """Look for the effect by our own reference; None: proven absent, `push` may follow.
+
+        Called before `push` whenever the effect says `look_first`: after a lost answer, after a
+        restore, when a person asked to try again.
+        """
+        ...
+
     async def push(self, effect: Effect) -> Outcome:
-        """Try once. The effect's `sending` row is on disk before this is called."""
+        """Send once. The effect's `sending` row is on disk before this is called."""
         ...
 
     def told(self, effect: Effect, state: EffectState, outcome: Outcome | None) -> list[Homeward]:
@@ -174,7 +182,9 @@ class Carrier:
         if ready is None:
             return
         try:
-            outcome = await pusher.push(ready)
+            outcome = await pusher.reconcile(ready) if ready.look_first else None
+            if outcome is None:
+                outcome = await pusher.push(ready)
         except Exception as error:
             # A rule of ours raised: this effect stops, the others go on (law 5).
             logger.exception("effect %s (%s) stopped", effect.id, effect.kind)
@@ -306,7 +316,7 @@ class Carrier:
         effect = self._ledger.effect(effect_id)
         if effect is None:
             return f"there is no effect {effect_id}"
-        if effect.counterparty == "stripe" or effect.state not in {
+        if not effect.kind.startswith("pms.") or effect.state not in {
             EffectState.PARKED,
             EffectState.MANUAL,
         }:

@@ -174,6 +174,10 @@ class Ledger:
         if mode != "wal" or level != SYNCHRONOUS_FULL:
             raise LedgerNotDurableError(f"journal_mode is {mode}, synchronous is {level}")
         self.db.executescript(files("sync").joinpath("schema.sql").read_text(encoding="utf-8"))
+        # Before there was a second vendor, an act was named after the first.
+        self.db.execute(
+            "UPDATE effect SET kind = 'pms.' || substr(kind, 6) WHERE kind LIKE 'mews.%'"
+        )
         if self.fresh:
             path.chmod(0o600)
             sync_directory(path.parent)
@@ -305,7 +309,7 @@ class Ledger:
             " WHERE state IN ('queued', 'unknown', 'reconciling') AND next_at_ms <= ?"
             " AND NOT EXISTS (SELECT 1 FROM effect b WHERE b.lane = e.lane AND b.seq < e.seq"
             "   AND (b.state IN ('queued', 'sending', 'unknown', 'reconciling')"
-            "     OR (b.state IN ('parked', 'manual') AND b.kind = 'mews.book')))"
+            "     OR (b.state IN ('parked', 'manual') AND b.kind = 'pms.book')))"
             " ORDER BY priority, seq",
             (now_ms,),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -33,6 +33,7 @@ class Known:
     room_upstream_id: str | None
     customer_id: str | None
     no_show_by_us: bool = False
+    extra: dict[str, str] = field(default_factory=dict)  # a vendor's own; never about a person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +259,16 @@ class Mirror:
                 "SELECT upstream_id, why, since_ms FROM held"
                 " WHERE source = ? AND needs_person = ? ORDER BY since_ms, upstream_id",
                 (source, int(person)),
+            )
+        ]
+
+    def held_for_people(self) -> list[tuple[str, str, str, int]]:
+        """Source, id, reason and since when (ms) of what waits for a person, at every vendor."""
+        return [
+            (row[0], row[1], row[2], row[3])
+            for row in self._db.execute(
+                "SELECT source, upstream_id, why, since_ms FROM held WHERE needs_person = 1"
+                " ORDER BY since_ms, source, upstream_id"
             )
         ]
 

@@ -28,7 +28,6 @@ from sync.ledger import Draft, EffectState, Ledger, Priority
 from sync.mirror import Mirror, Stay
 from sync.money.charge import charge_body
 
-PMS: Final = "mews"
 PAYMENTS: Final = "stripe"
 
 Reading = Callable[["Planner", Fact], list[Draft]]
@@ -37,13 +36,14 @@ Reading = Callable[["Planner", Fact], list[Draft]]
 class Planner:
     """Reads facts into the mirror, and says which effects they ask for.
 
-    A fact that was learned from the PMS itself (it carries an origin) owes the PMS nothing.
+    A fact that was learned from the PMS itself (it carries an origin) owes the PMS nothing, and
+    neither does a stay that another source sold: the PMS has never heard of it.
     """
 
-    def __init__(self, ledger: Ledger, mirror: Mirror, *, pms: bool, payments: bool) -> None:
+    def __init__(self, ledger: Ledger, mirror: Mirror, *, pms: str | None, payments: bool) -> None:
         self._ledger = ledger
         self._mirror = mirror
-        self._pms = pms
+        self._pms = pms or ""  # nothing is planned for a PMS that is not there
         self._payments = payments
 
     def read(self, fact: Fact, now_ms: int) -> list[Draft]:
@@ -63,15 +63,17 @@ class Planner:
     def _wanted(self, draft: Draft, fact: Fact) -> bool:
         if draft.counterparty == PAYMENTS:
             return self._payments
-        learned = fact.origin is not None and fact.origin.source == PMS
-        return self._pms and not learned
+        learned = fact.origin is not None and fact.origin.source == self._pms
+        stay = self._mirror.stay(fact.body.get("stay_id") or "")
+        foreign = stay is not None and stay.source not in {None, self._pms}
+        return bool(self._pms) and not learned and not foreign
 
     def _drop_unsent(self, fact: Fact, what: str, sentence: str, now_ms: int) -> bool:
         """Let go of an act of the same stay that a later one made needless; True when it was."""
         unsent = self._ledger.effects(
             "lane = ? AND kind = ? AND state = 'queued' AND first_sent_ms IS NULL",
             lane_of(fact.body["stay_id"]),
-            f"{PMS}.{what}",
+            f"pms.{what}",
         )
         for effect in unsent:
             self._ledger.turn(effect.id, EffectState.EXPIRED, sentence, now_ms)
@@ -110,7 +112,7 @@ class Planner:
             return []
         fields = "stay_id code room_type_id room_id arrival departure guests adults children nights"
         told = {name: body[name] for name in fields.split()}
-        key = f"{PMS}.book:{body['stay_id']}"
+        key = f"{self._pms}.book:{body['stay_id']}"
         return [self._draft(fact, "book", told, priority=Priority.SALE, key=key)]
 
     def linked(self, fact: Fact) -> list[Draft]:
@@ -142,13 +144,9 @@ class Planner:
         return [self._draft(fact, "start", {"room_id": fact.body["room_id"]})]
 
     def undone(self, fact: Fact) -> list[Draft]:
-        """A check-in was undone; Mews has no such act in its interface."""
+        """A check-in was undone; what a vendor cannot undo becomes a person's work."""
         self._mirror.set_room(fact.body["stay_id"], None)
-        sentence = (
-            "Mews cannot undo a check-in through its interface: "
-            "open the reservation in Mews and undo the check-in there"
-        )
-        return [self._draft(fact, "undo_start", {}, state=EffectState.MANUAL, sentence=sentence)]
+        return [self._draft(fact, "undo_start", {})]
 
     def departure_changed(self, fact: Fact) -> list[Draft]:
         """Longer or shorter."""
@@ -177,7 +175,7 @@ class Planner:
         body = fact.body
         fields = "payment_id amount_minor currency means"
         told = {name: body[name] for name in fields.split()}
-        key = f"{PMS}.payment:{body['payment_id']}"
+        key = f"{self._pms}.payment:{body['payment_id']}"
         return [self._draft(fact, "payment", told, key=key)]
 
     def deposit_asked(self, fact: Fact) -> list[Draft]:
@@ -203,7 +201,7 @@ class Planner:
             )
         ]
 
-    def _draft(  # noqa: PLR0913 - the parts of one draft, the rare ones by name
+    def _draft(
         self,
         fact: Fact,
         what: str,
@@ -211,23 +209,19 @@ class Planner:
         *,
         priority: int = Priority.STAY,
         key: str | None = None,
-        state: EffectState = EffectState.QUEUED,
-        sentence: str = "",
     ) -> Draft:
         stay_id = fact.body["stay_id"]
         # The command's id, not the position: a restored log numbers other facts alike.
-        natural_key = key or f"{PMS}.{what}:{stay_id}:{fact.command_id}"
+        natural_key = key or f"{self._pms}.{what}:{stay_id}:{fact.command_id}"
         return Draft(
             natural_key=natural_key,
-            counterparty=PMS,
+            counterparty=self._pms,
             lane=lane_of(stay_id),
-            kind=f"{PMS}.{what}",
+            kind=f"pms.{what}",
             body=msgspec.json.encode({"stay_id": stay_id, **told}),
             priority=priority,
             made_ms=fact.at_wall_ms,
             trace=fact.trace,
-            state=state,
-            sentence=sentence,
         )
 
 

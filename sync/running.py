@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from appliance.kernel.clock import Clock, sleep
@@ -16,13 +16,12 @@ from sync.follow import Follower
 from sync.gate import Gate
 from sync.home import Home, HomeAwayError, HomeSaidNoError
 from sync.ledger import Ledger
-from sync.manners import MEWS_RULES, STRIPE_RULES, Standing
+from sync.manners import STRIPE_RULES, Rule, Standing
 from sync.mirror import Mirror
 from sync.money.stripe import Stripe
-from sync.plan import PAYMENTS, PMS, Planner
-from sync.pms.mews.client import MewsClient
-from sync.pms.mews.pull import MewsPull
-from sync.pms.mews.push import MewsPush
+from sync.plan import PAYMENTS, Planner
+from sync.pms.choosing import Parts, choose, name_of
+from sync.pms.puller import Puller
 from sync.settings import SyncSettings
 from sync.standing import standing
 from sync.transport import Transport
@@ -62,10 +61,22 @@ class Running:
         self.mirror = Mirror(self.ledger)
         self.gates: dict[str, Gate] = {}
         self.pushers: dict[str, Pusher] = {}
-        self.pull: MewsPull | None = None
+        self.pms_name = name_of(settings.pms)
+        self.pull: Puller | None = None
         self._probes: dict[str, Any] = {}
-        if settings.mews is not None:
-            self._add_mews(settings)
+        if settings.pms is not None:
+            pms = choose(
+                settings.pms, self._gate, Parts(ledger=self.ledger, mirror=self.mirror, clock=clock)
+            )
+            self.pull = Puller(
+                source=pms.source,
+                ledger=self.ledger,
+                mirror=self.mirror,
+                clock=clock,
+                overlap_s=settings.overlap_s,
+            )
+            self.pushers[pms.source.name] = pms.pusher
+            self._probes[pms.source.name] = pms.probe
         if settings.stripe is not None:
             gate = self._gate(PAYMENTS, STRIPE_RULES)
             stripe = Stripe(account=settings.stripe, gate=gate, clock=clock)
@@ -85,7 +96,7 @@ class Running:
             planner=Planner(
                 self.ledger,
                 self.mirror,
-                pms=settings.mews is not None,
+                pms=self.pms_name,
                 payments=settings.stripe is not None,
             ),
             pushers=self.pushers,
@@ -94,6 +105,7 @@ class Running:
             on_mismatch=self._reconcile_first,
         )
         self.look_now = asyncio.Event()
+        self._hinted = asyncio.Event()
         self._changed = asyncio.Event()
         self.carrier.on_change(self._changed.set)
         for gate in self.gates.values():
@@ -109,6 +121,7 @@ class Running:
         self._nursery.deadly("sync: report", self._report_for_ever())
         if self.pull is not None:
             self._nursery.deadly("sync: pull", self._pull_for_ever(self.pull))
+            self._nursery.deadly("sync: hints", self._follow_hints(self.pull))
         for name, probe in self._probes.items():
             work = self.gates[name].probe_for_ever(probe)
             self._nursery.deadly(f"sync: {name} probe", work)
@@ -122,7 +135,7 @@ class Running:
         while True:
             if self._is_quiet(despite_outage=despite_outage):
                 looked = self.pull is None or await self.look()
-                if not looked and despite_outage and self._is_out(PMS):
+                if not looked and despite_outage and self._is_out(self.pms_name or ""):
                     return
                 if looked and self._is_quiet(despite_outage=despite_outage):
                     return
@@ -132,12 +145,19 @@ class Running:
         """One look at the PMS; what it brought is put on its way."""
         assert self.pull is not None, "no PMS is configured"
         done = await self.pull.look()
-        if done and PMS in self.carrier.paused:
+        name = self.pull.source.name
+        if done and name in self.carrier.paused:
             with self.ledger.transaction():
-                self.ledger.keep("mews.reconcile_first", value=False)
-            self.carrier.paused.discard(PMS)
+                self.ledger.keep(f"{name}.reconcile_first", value=False)
+            self.carrier.paused.discard(name)
         self._wake_all()
         return done
+
+    def hint(self, upstream_ids: Iterable[str]) -> None:
+        """The PMS says that these bookings changed: they are fetched by id, at once."""
+        assert self.pull is not None, "no PMS is configured"
+        self.pull.hint(upstream_ids)
+        self._hinted.set()
 
     def report(self) -> Mapping[str, Any]:
         """How sync stands."""
@@ -146,7 +166,7 @@ class Running:
     def retry(self, name: str) -> str:
         """What a person asks to be tried again; says what was done."""
         source, _, upstream_id = name.partition(":")
-        if source == PMS and upstream_id:
+        if source == self.pms_name and upstream_id:
             with self.ledger.transaction():
                 self.mirror.hold(
                     source,
@@ -170,21 +190,7 @@ class Running:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _add_mews(self, settings: SyncSettings) -> None:
-        assert settings.mews is not None, "only called with an account"
-        gate = self._gate(PMS, MEWS_RULES, forbidden_is_ours=False)
-        client = MewsClient(settings.mews, gate)
-        parts: dict[str, Any] = {
-            "client": client,
-            "ledger": self.ledger,
-            "mirror": self.mirror,
-            "clock": self.clock,
-        }
-        self.pull = MewsPull(**parts, overlap_s=settings.overlap_s)
-        self.pushers[PMS] = MewsPush(**parts)
-        self._probes[PMS] = client.probe
-
-    def _gate(self, name: str, rules: Any, *, forbidden_is_ours: bool = True) -> Gate:
+    def _gate(self, name: str, rules: tuple[Rule, ...], *, forbidden_is_ours: bool = True) -> Gate:
         gate = Gate(
             name=name,
             rules=rules,
@@ -205,8 +211,11 @@ class Running:
         if marker.exists():
             self.follower.start_over("sync.db was restored from a backup")
             marker.unlink()
-        if self.ledger.kept("mews.reconcile_first", bool, default=False) and self.pull is not None:
-            self.carrier.paused.add(PMS)
+        if self.pull is None:
+            return
+        name = self.pull.source.name
+        if self.ledger.kept(f"{name}.reconcile_first", bool, default=False):
+            self.carrier.paused.add(name)
 
     def _wake_all(self) -> None:
         self.carrier.wake()
@@ -214,9 +223,10 @@ class Running:
 
     def _reconcile_first(self) -> None:
         if self.pull is not None:
+            name = self.pull.source.name
             self.pull.start_over()
-            self.ledger.keep("mews.reconcile_first", value=True)
-            self.carrier.paused.add(PMS)
+            self.ledger.keep(f"{name}.reconcile_first", value=True)
+            self.carrier.paused.add(name)
             self.look_now.set()
 
     def _is_out(self, name: str) -> bool:
@@ -239,23 +249,32 @@ class Running:
         row = self.ledger.db.execute(
             "SELECT count(*) FROM effect e WHERE state IN ('queued', 'unknown', 'reconciling')"
             " AND EXISTS (SELECT 1 FROM effect b WHERE b.lane = e.lane AND b.seq < e.seq"
-            " AND b.kind = 'mews.book' AND b.state IN ('parked', 'manual'))"
+            " AND b.kind = 'pms.book' AND b.state IN ('parked', 'manual'))"
         ).fetchone()
         return int(row[0])
 
-    async def _pull_for_ever(self, pull: MewsPull) -> None:
-        del pull
+    async def _pull_for_ever(self, pull: Puller) -> None:
+        gate = pull.source.gate
         # A booking whose room or type the log has not told us yet would be learned without it.
         await self.follower.caught_up()
         wait_s = FIRST_LOOK_S
         while True:
             await self._pause(self.look_now, wait_s)
             self.look_now.clear()
-            if self.gates[PMS].closed_ms():
+            if gate.closed_ms():
                 wait_s = self.settings.pull_interval_s
                 continue
             done = await self.look()
             wait_s = self.settings.pull_interval_s if done else FAILED_LOOK_S
+
+    async def _follow_hints(self, pull: Puller) -> None:
+        await self.follower.caught_up()
+        while True:
+            await self._hinted.wait()
+            self._hinted.clear()
+            # With the way closed they stay held, and the next look fetches them.
+            if not pull.source.gate.closed_ms() and await pull.look_at_hinted():
+                self._wake_all()
 
     async def _report_for_ever(self) -> None:
         while True:

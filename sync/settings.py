@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 from appliance.kernel.secrets import read_secret
-from appliance.kernel.settings import PaymentKind, PmsKind, Settings
+from appliance.kernel.settings import PaymentKind, PmsKind, PmsSettings, Settings
 from sync.money.stripe import StripeAccount
+from sync.pms.choosing import PmsAccount
 from sync.pms.mews.client import MewsAccount
-from sync.pms.mews.pull import OVERLAP_S
+from sync.pms.puller import OVERLAP_S
 
 
 class SyncUnsetError(Exception):
@@ -22,7 +24,7 @@ class SyncSettings:
     """Paths, accounts and intervals of one sync process; None: that counterparty is not used."""
 
     ledger_path: Path
-    mews: MewsAccount | None = None
+    pms: PmsAccount | None = None
     stripe: StripeAccount | None = None
     # R5 of anchors.md asks for new bookings within 30 s of the line's return.
     pull_interval_s: float = 10.0
@@ -37,14 +39,7 @@ class SyncSettings:
 
 def from_box(settings: Settings, environment: Mapping[str, str]) -> SyncSettings:
     """What the box's own settings say."""
-    pms, payments = settings.sync.pms, settings.sync.payments
-    mews = stripe = None
-    if pms.kind is PmsKind.MEWS:
-        mews = MewsAccount(
-            base_url=pms.base_url.rstrip("/"),
-            client_token=_secret(pms.client_token_file, "sync.pms.client_token_file", environment),
-            access_token=_secret(pms.access_token_file, "sync.pms.access_token_file", environment),
-        )
+    payments, stripe = settings.sync.payments, None
     if payments.kind is PaymentKind.STRIPE:
         stripe = StripeAccount(
             base_url=payments.base_url.rstrip("/"),
@@ -52,11 +47,29 @@ def from_box(settings: Settings, environment: Mapping[str, str]) -> SyncSettings
         )
     return SyncSettings(
         ledger_path=settings.sync_file,
-        mews=mews,
+        pms=_pms_account(settings.sync.pms, environment),
         stripe=stripe,
-        pull_interval_s=pms.pull_interval_s,
-        overlap_s=int(pms.overlap_s),
+        pull_interval_s=settings.sync.pms.pull_interval_s,
+        overlap_s=int(settings.sync.pms.overlap_s),
     )
+
+
+def _pms_account(pms: PmsSettings, environment: Mapping[str, str]) -> PmsAccount | None:
+    match pms.kind:
+        case PmsKind.NONE:
+            return None
+        case PmsKind.MEWS:
+            return MewsAccount(
+                base_url=pms.base_url.rstrip("/"),
+                client_token=_secret(
+                    pms.client_token_file, "sync.pms.client_token_file", environment
+                ),
+                access_token=_secret(
+                    pms.access_token_file, "sync.pms.access_token_file", environment
+                ),
+            )
+        case _:
+            assert_never(pms.kind)
 
 
 def _secret(path: Path | None, key: str, environment: Mapping[str, str]) -> str:

@@ -41,8 +41,13 @@ def parked(ledger: Ledger, mirror: Mirror) -> list[dict[str, Any]]:
         )
     ]
     found += [
-        {"id": f"mews:{name}", "entity": f"mews:{name}", "sentence": why, "since_ms": since_ms}
-        for name, why, since_ms in mirror.held("mews", person=True)
+        {
+            "id": f"{source}:{name}",
+            "entity": f"{source}:{name}",
+            "sentence": why,
+            "since_ms": since_ms,
+        }
+        for source, name, why, since_ms in mirror.held_for_people()
     ]
     found += [
         {

@@ -139,6 +139,15 @@ class PmsSettings(_Section):
         default=None,
         description="The file (mode 0600) with the token that names this property.",
     )
+    client_id: str = Field(
+        default="",
+        max_length=200,
+        description="The id under which the booking system knows this software or account.",
+    )
+    client_secret_file: Path | None = Field(
+        default=None,
+        description="The file (mode 0600) with the secret that belongs to client_id.",
+    )
     pull_interval_s: Seconds = Field(
         description="Seconds between two looks for changed bookings.",
     )

@@ -43,6 +43,7 @@ PAGES_MAX: Final = 20
 # Stripe holds the line open while a bank thinks.
 TIMEOUT_S: Final = 60.0
 
+_NO_TIME: Final = NotSent(sentence="we do not know the time, and Stripe has not told it yet")
 _NOTED: Final = {
     EffectState.SENDING: IntentState.SENDING,
     EffectState.UNKNOWN: IntentState.UNKNOWN,
@@ -83,20 +84,31 @@ class Stripe:
         """Ask something cheap, so that the gate learns whether the way is free, and their time."""
         await self._ask("GET", "/v1/payment_intents?limit=1", timeout_s=PROBE_TIMEOUT_S, probe=True)
 
-    async def push(self, effect: Effect) -> Outcome:
-        """Try one charge once, or look for it, whichever is safe now."""
+    async def reconcile(self, effect: Effect) -> Outcome | None:
+        """Look for it by our own reference; None: absent so far, and the same key may be used."""
         now_ms = await self._sure_now_ms()
         if now_ms is None:
-            return NotSent(sentence="we do not know the time, and Stripe has not told it yet")
-        age_ms = now_ms - (effect.first_sent_ms or now_ms)
+            return _NO_TIME
+        found = await self._look_up(effect)
+        if found is not None:
+            return found
+        if now_ms - (effect.first_sent_ms or now_ms) >= SAME_KEY_MS_MAX:
+            return self._absent(effect, now_ms)
+        # Our first request may still be on its way, so the key stays the same.
+        return None
+
+    async def push(self, effect: Effect) -> Outcome:
+        """Try one charge once; where its key may be forgotten there, evidence goes first."""
+        now_ms = await self._sure_now_ms()
+        if now_ms is None:
+            return _NO_TIME
         in_doubt = effect.first_sent_doubt_ms >= DOUBT_MS_MAX and effect.tries > 1
-        if effect.look_first or in_doubt or age_ms >= SAME_KEY_MS_MAX:
-            found = await self._look_up(effect)
+        old = now_ms - (effect.first_sent_ms or now_ms) >= SAME_KEY_MS_MAX
+        # The carrier has reconciled already where the effect says so.
+        if (in_doubt or old) and not effect.look_first:
+            found = await self.reconcile(effect)
             if found is not None:
                 return found
-            if age_ms >= SAME_KEY_MS_MAX:
-                return self._absent(effect, now_ms)
-            # Absent so far: our first request may still be on its way, so the key stays the same.
         if effect.tries <= 1 and effect.not_after_ms is not None and now_ms > effect.not_after_ms:
             return Expired(sentence="it was to be charged by a certain time, which has passed")
         return await self._send(effect, now_ms)

@@ -70,7 +70,7 @@ class SyncBench:
         self.box = BoxInMemory(clock)
         self.settings = SyncSettings(
             ledger_path=folder / "sync.db",
-            mews=MewsAccount(
+            pms=MewsAccount(
                 base_url=PMS_IN_PROCESS, client_token=CLIENT_TOKEN, access_token=ACCESS_TOKEN
             ),
             stripe=StripeAccount(base_url=PAYMENTS_IN_PROCESS, secret_key=SECRET_KEY),
@@ -153,8 +153,15 @@ class SyncBench:
             ),
         )
 
-    def sell(self, stay_id: str = "stay_1", room_id: str | None = "r101") -> None:
-        """A walk-in for two nights."""
+    def sell(
+        self,
+        stay_id: str = "stay_1",
+        room_id: str | None = "r101",
+        *,
+        source: str | None = None,
+        upstream_id: str | None = None,
+    ) -> None:
+        """A walk-in for two nights, or what a source sold."""
         nights = tuple(
             Night(date=day, amount_minor=12_000, currency="EUR", price_source="rate:double")
             for day in (ARRIVAL, date(2026, 8, 15))
@@ -162,9 +169,9 @@ class SyncBench:
         self.box.say(
             Booked(
                 stay_id=stay_id,
-                source=None,
-                upstream_id=None,
-                upstream_version=None,
+                source=source,
+                upstream_id=upstream_id,
+                upstream_version=None if source is None else "1",
                 code="K7Q2M9X4TB",
                 room_type_id="double",
                 room_id=room_id,

@@ -291,7 +291,7 @@ def _sync_settings(settings: Settings) -> SyncSettings:
     account = MewsAccount(
         base_url=PMS_IN_PROCESS, client_token=CLIENT_TOKEN, access_token=ACCESS_TOKEN
     )
-    return SyncSettings(ledger_path=settings.sync_file, mews=account, pull_interval_s=PULL_NEVER_S)
+    return SyncSettings(ledger_path=settings.sync_file, pms=account, pull_interval_s=PULL_NEVER_S)
 
 
 def _clouds(

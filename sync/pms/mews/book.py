@@ -10,20 +10,20 @@ import msgspec
 from appliance.kernel.values import normalise_name
 from sync.ledger import Effect, Ledger
 from sync.mirror import Known, Mirror
-from sync.outcome import Outcome, Refused, Succeeded
+from sync.outcome import Homeward, Outcome, Refused, Succeeded
+from sync.pms.linking import link_letter
 from sync.pms.mews.client import Fine, MewsClient, Reply, Said, failure
-from sync.pms.mews.linking import letter_of
 from sync.pms.mews.rows import known_of
-from sync.pms.mews.words import SOURCE, House, nights_of, utc_s, utc_text
+from sync.pms.mews.source import RESERVATIONS
+from sync.pms.mews.words import SOURCE, House, nights_of, utc_s, utc_text, version_of
 
-RESERVATIONS: Final = "reservations/getAll/2023-06-06"
 # A guest that was forgotten, or never named, still sleeps here; Mews wants a surname.
 NAMELESS: Final = "Guest"
 NOTE: Final = "Sold at the desk with Nightporter"
 
 
 class MewsBooking:
-    """`mews.book` effects.
+    """`pms.book` effects.
 
     Mews has no idempotency key and forgets `Identifier`; it keeps `ChannelNumber`, and lists by
     it. Our stay id goes there: it is the natural key upstream. For a vendor that lost it, the
@@ -35,19 +35,29 @@ class MewsBooking:
         self._ledger = ledger
         self._mirror = mirror
 
+    async def reconcile(self, effect: Effect, told: dict[str, Any], house: House) -> Outcome | None:
+        """Search by our reference, then by the profile we made; None: it is not there."""
+        stay_id = told["stay_id"]
+        if row := await self._find(told, None, house):
+            return self._linked(stay_id, row, "Mews had it already, under our reference")
+        customer_id = effect.progress.get("customer_id")
+        if customer_id is None:
+            customer_id = await self._find_customer(_first_guest(told), _mark(told))
+            if customer_id is None:
+                return None
+            self._made_customer(effect, customer_id)
+        if row := await self._find(told, customer_id, house):
+            return self._linked(stay_id, row, "Mews had it already, for the same guest and dates")
+        return None
+
     async def push(self, effect: Effect, told: dict[str, Any], house: House) -> Outcome:
         """Try once; what was reached is kept, so that the next try goes on from there."""
-        stay_id = told["stay_id"]
-        stay = self._mirror.stay(stay_id)
+        stay = self._mirror.stay(told["stay_id"])
         if stay is not None and stay.upstream_id is not None:
             return Succeeded(sentence="Mews knows it already", provider_ref=stay.upstream_id)
-        if effect.look_first and (row := await self._find(told, None, house)):
-            return self._linked(stay_id, row, "Mews had it already, under our reference")
         customer = await self._customer(effect, told)
         if not isinstance(customer, str):
             return customer
-        if effect.look_first and (row := await self._find(told, customer, house)):
-            return self._linked(stay_id, row, "Mews had it already, for the same guest and dates")
         return await self._add(told, customer, house)
 
     # -- the guest -------------------------------------------------------------------------------
@@ -55,23 +65,24 @@ class MewsBooking:
     async def _customer(self, effect: Effect, told: dict[str, Any]) -> str | Outcome:
         if (made := effect.progress.get("customer_id")) is not None:
             return str(made)
-        guest = _first_guest(told)
-        mark = f"Nightporter {told['stay_id']}"
-        found = await self._find_customer(guest, mark) if effect.look_first else None
-        if found is None:
-            reply = await self._add_customer(guest, mark, guest.get("email") or None)
-            if isinstance(reply, Said) and reply.status == 403 and guest.get("email"):
-                # The e-mail is known there. The same surname is the same guest; a couple that
-                # shares an address becomes two profiles.
-                found = await self._find_by_email(guest)
-                if found is None:
-                    reply = await self._add_customer(guest, mark, None)
+        guest, mark, found = _first_guest(told), _mark(told), None
+        reply = await self._add_customer(guest, mark, guest.get("email") or None)
+        if isinstance(reply, Said) and reply.status == 403 and guest.get("email"):
+            # The e-mail is known there. The same surname is the same guest; a couple that shares
+            # an address becomes two profiles.
+            found = await self._find_by_email(guest)
             if found is None:
-                if not isinstance(reply, Fine):
-                    return failure(reply)
-                found = str(reply.fields["Id"])
-        self._ledger.note_progress(effect.id, {**effect.progress, "customer_id": found})
+                reply = await self._add_customer(guest, mark, None)
+        if found is None:
+            if not isinstance(reply, Fine):
+                return failure(reply)
+            found = str(reply.fields["Id"])
+        self._made_customer(effect, found)
         return found
+
+    def _made_customer(self, effect: Effect, customer_id: str) -> None:
+        effect.progress["customer_id"] = customer_id
+        self._ledger.note_progress(effect.id, effect.progress)
 
     async def _add_customer(self, guest: dict[str, str], mark: str, email: str | None) -> Reply:
         body = {
@@ -184,7 +195,7 @@ class MewsBooking:
         return Succeeded(
             sentence=sentence,
             provider_ref=upstream_id,
-            home=(letter_of(stay_id, row),),
+            home=(_letter_of(stay_id, row),),
             within=link,
         )
 
@@ -236,3 +247,13 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
     """Add and list answer in two shapes; this is what they share, in the words of the newer."""
     account = row.get("AccountId") or row.get("CustomerId")
     return {**row, "AccountId": account, "AccountType": "Customer"}
+
+
+def _mark(told: dict[str, Any]) -> str:
+    """What is written on a profile of ours, by which it is found again."""
+    return f"Nightporter {told['stay_id']}"
+
+
+def _letter_of(stay_id: str, row: dict[str, Any]) -> Homeward:
+    version, number = version_of(row["UpdatedUtc"]), str(row.get("Number") or "")
+    return link_letter(SOURCE, stay_id, str(row["Id"]), version=version, code=number)

@@ -11,6 +11,7 @@ import msgspec
 from sync.gate import PROBE_TIMEOUT_S, Gate, Held
 from sync.outcome import Again, NotSent, Refused, Unknown
 from sync.pms.mews.words import COUNT_MAX, object_of
+from sync.pms.port import NotAskableError, NotFetchedError
 from sync.transport import NoAnswer, Request
 
 PREFIX: Final = "/api/connector/v1/"
@@ -54,10 +55,6 @@ class Said:
 
 
 Reply = Fine | Said | NoAnswer | Held
-
-
-class NotFetchedError(Exception):
-    """A list could not be read whole; nothing of it was used, the next look reads it again."""
 
 
 class MewsClient:
@@ -127,6 +124,8 @@ class MewsClient:
             if isinstance(reply, Said) and reply.status == 408 and self._page > PAGE_MIN:
                 self._page //= 2
                 continue
+            if isinstance(reply, Said) and reply.status == 400:
+                raise NotAskableError(f"{endpoint}: {_why(reply)}")
             if not isinstance(reply, Fine):
                 raise NotFetchedError(f"{endpoint}: {_why(reply)}")
             rows = reply.fields.get(name)

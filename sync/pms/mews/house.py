@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sync.pms.mews.client import MewsClient, NotFetchedError
+from sync.pms.mews.client import MewsClient
 from sync.pms.mews.words import House, minutes_of
+from sync.pms.port import NotFetchedError
 
 # What a property without its own words gets: 15:00 and 11:00.
 START_MINUTE: Final = 15 * 60

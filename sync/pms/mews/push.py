@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -11,19 +12,26 @@ from appliance.kernel.money import decimal_of
 from sync.gate import Gate
 from sync.ledger import Effect, EffectState, Ledger
 from sync.mirror import Known, Mirror
-from sync.outcome import Homeward, NotSent, Outcome, Refused, Succeeded
+from sync.outcome import Homeward, Manual, NotSent, Outcome, Refused, Succeeded
+from sync.pms.linking import link_letter
 from sync.pms.mews.book import MewsBooking
-from sync.pms.mews.client import Fine, MewsClient, NotFetchedError, failure
-from sync.pms.mews.linking import link_letter
-from sync.pms.mews.pull import HOUSE, RESERVATIONS
+from sync.pms.mews.client import Fine, MewsClient, failure
 from sync.pms.mews.rows import known_of
+from sync.pms.mews.source import HOUSE, RESERVATIONS
 from sync.pms.mews.steps import MAKE_IT_SO, Act, Step
 from sync.pms.mews.words import SOURCE, House
+from sync.pms.port import NotFetchedError
 
 # What Mews calls the ways in which money came.
 PAYMENT_TYPE: Final = {"cash": "Cash", "slip": "CreditCard", "saved_card": "CreditCard"}
 # Until the configuration is there, nothing can be said in Mews' words.
 NO_HOUSE_WAIT_MS: Final = 2_000
+NO_UNDO: Final = (
+    "Mews cannot undo a check-in through its interface: "
+    "open the reservation in Mews and undo the check-in there"
+)
+_HAD_PAYMENT: Final = Succeeded(sentence="Mews had the payment already", evidence="read_back")
+GONE: Final = "Mews no longer shows this reservation"
 
 
 class MewsPush:
@@ -39,20 +47,59 @@ class MewsPush:
         self._clock = clock
         self._booking = MewsBooking(client=client, ledger=ledger, mirror=mirror)
 
+    async def reconcile(self, effect: Effect) -> Outcome | None:
+        """Read back whether the act is done there already; None: go on and send it."""
+        return await self._with_house(effect, self._reconcile)
+
     async def push(self, effect: Effect) -> Outcome:
         """Try one act once."""
+        outcome = await self._with_house(effect, self._push)
+        assert outcome is not None, "sending has an outcome"
+        return outcome
+
+    async def _with_house(
+        self, effect: Effect, work: Callable[[Effect, dict[str, Any], House], Awaitable[Any]]
+    ) -> Outcome | None:
         house: House | None = self._ledger.kept(HOUSE, House)
         if house is None:
             sentence = "Mews' configuration is not known yet"
             return NotSent(sentence=sentence, wait_ms=NO_HOUSE_WAIT_MS)
-        told = msgspec.json.decode(effect.body)
         try:
-            if effect.kind == "mews.book":
-                return await self._booking.push(effect, told, house)
-            return await self._act(effect, told, house)
+            outcome: Outcome | None = await work(effect, msgspec.json.decode(effect.body), house)
         except NotFetchedError as error:
             # Reading changed nothing: the act is as far as it was.
             return NotSent(sentence=f"Mews could not be read: {error}")
+        return outcome
+
+    async def _push(self, effect: Effect, told: dict[str, Any], house: House) -> Outcome:
+        if effect.kind == "pms.book":
+            return await self._booking.push(effect, told, house)
+        if effect.kind == "pms.undo_start":
+            return Manual(sentence=NO_UNDO)
+        return await self._act(effect, told, house)
+
+    async def _reconcile(
+        self, effect: Effect, told: dict[str, Any], house: House
+    ) -> Outcome | None:
+        if effect.kind == "pms.book":
+            return await self._booking.reconcile(effect, told, house)
+        act = self._act_of(told, house)
+        if not isinstance(act, Act) or effect.kind == "pms.undo_start":
+            return None  # sending says why it cannot be
+        if effect.kind == "pms.payment":
+            had = await self._has_payment(act.upstream_id, told["payment_id"])
+            return _HAD_PAYMENT if had else None
+        return await self._read_back(effect, act)
+
+    async def _read_back(self, effect: Effect, act: Act) -> Outcome | None:
+        # What is read here is what the steps are decided by when it is sent.
+        known = await self._read(act.upstream_id)
+        if known is None:
+            return Refused(sentence=GONE)
+        steps = MAKE_IT_SO[effect.kind](act, known)
+        if isinstance(steps, Refused):
+            return steps
+        return None if steps else _had_it(act)
 
     def told(self, effect: Effect, state: EffectState, outcome: Outcome | None) -> list[Homeward]:
         """The box hears of a stay's life only by what Mews says in a pull."""
@@ -61,46 +108,58 @@ class MewsPush:
 
     def retell(self, effect: Effect, generation: int) -> list[Homeward]:
         """A restored box hears again by which id Mews knows its sale."""
-        if effect.kind != "mews.book" or effect.provider_ref is None:
+        if effect.kind != "pms.book" or effect.provider_ref is None:
             return []
         stay_id = effect.natural_key.partition(":")[2]
         booking = self._mirror.booking(SOURCE, effect.provider_ref)
         version = booking.full_version if booking is not None else ""
-        return [link_letter(stay_id, effect.provider_ref, version, "", generation)]
+        letter = link_letter(
+            SOURCE,
+            stay_id,
+            effect.provider_ref,
+            version=version,
+            code="",
+            generation=generation,
+        )
+        return [letter]
 
     # -- acts on a reservation that Mews knows ---------------------------------------------------
 
     async def _act(self, effect: Effect, told: dict[str, Any], house: House) -> Outcome:
+        act = self._act_of(told, house)
+        if not isinstance(act, Act):
+            return act
+        if effect.kind == "pms.payment":
+            return await self._pay(told, act.upstream_id)
+        kept = self._mirror.booking(SOURCE, act.upstream_id)
+        if kept is not None:
+            outcome = await self._make_it_so(effect, act, kept.known)
+            if not isinstance(outcome, Refused):
+                return outcome
+        # What we believed of the reservation may be old: the truth is read before giving up.
+        known = await self._read(act.upstream_id)
+        if known is None:
+            return Refused(sentence=GONE)
+        return await self._make_it_so(effect, act, known)
+
+    def _act_of(self, told: dict[str, Any], house: House) -> Act | Refused:
         stay = self._mirror.stay(told["stay_id"])
         if stay is None or stay.upstream_id is None:
             return Refused(sentence="Mews does not know this booking: it was never taken there")
-        upstream_id = stay.upstream_id
-        if effect.kind == "mews.payment":
-            return await self._pay(effect, told, upstream_id)
         room = None
         if told.get("room_id") is not None:
             room = self._room(told["room_id"], house)
             if room is None:
                 number = (self._mirror.room(told["room_id"]) or (told["room_id"], None))[0]
                 return Refused(sentence=f"Mews has no room {number}: give it its upstream id")
-        act = Act(
-            upstream_id=upstream_id,
+        return Act(
+            upstream_id=stay.upstream_id,
             told=told,
             room_upstream_id=room,
             house=house,
             now_s=(self.gate.vendor_now_ms() or self._clock.read().wall_ms) // 1000,
             send_reason=self._client.account.send_cancellation_reason,
         )
-        kept = self._mirror.booking(SOURCE, upstream_id)
-        if kept is not None and not effect.look_first:
-            outcome = await self._make_it_so(effect, act, kept.known)
-            if not isinstance(outcome, Refused):
-                return outcome
-        # What we believed of the reservation may be old: the truth is read before giving up.
-        known = await self._read(upstream_id)
-        if known is None:
-            return Refused(sentence="Mews no longer shows this reservation")
-        return await self._make_it_so(effect, act, known)
 
     async def _make_it_so(self, effect: Effect, act: Act, known: Known) -> Outcome:
         steps = MAKE_IT_SO[effect.kind](act, known)
@@ -111,9 +170,9 @@ class MewsPush:
             if not isinstance(reply, Fine):
                 return failure(reply)
             self._believe(act.upstream_id, step)
-        said = "Mews has it" if steps else "Mews had it already"
-        evidence = "answer" if steps else "read_back"
-        return Succeeded(sentence=said, provider_ref=act.upstream_id, evidence=evidence)
+        if not steps:
+            return _had_it(act)
+        return Succeeded(sentence="Mews has it", provider_ref=act.upstream_id)
 
     def _believe(self, upstream_id: str, step: Step) -> None:
         with self._ledger.transaction():
@@ -140,10 +199,8 @@ class MewsPush:
 
     # -- money taken at the desk -----------------------------------------------------------------
 
-    async def _pay(self, effect: Effect, told: dict[str, Any], upstream_id: str) -> Outcome:
+    async def _pay(self, told: dict[str, Any], upstream_id: str) -> Outcome:
         payment_id = told["payment_id"]
-        if effect.look_first and await self._has_payment(upstream_id, payment_id):
-            return Succeeded(sentence="Mews had the payment already", evidence="read_back")
         kept = self._mirror.booking(SOURCE, upstream_id)
         known = kept.known if kept is not None else await self._read(upstream_id)
         if known is None or known.customer_id is None:
@@ -171,3 +228,9 @@ class MewsPush:
             if payment_id in {row.get("Identifier"), named}:
                 return True
         return False
+
+
+def _had_it(act: Act) -> Succeeded:
+    return Succeeded(
+        sentence="Mews had it already", provider_ref=act.upstream_id, evidence="read_back"
+    )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
-
-import msgspec
 
 from appliance.engines.stays.messages import Guest, LearnBooking, Night, StayState
 from appliance.kernel.money import exponent
@@ -22,11 +19,6 @@ class Around:
 
     customers: Mapping[str, dict[str, Any]]
     items: Mapping[str, list[dict[str, Any]]]
-
-
-def digest_of(row: Mapping[str, Any]) -> bytes:
-    """A row's content, whatever the order of its fields."""
-    return hashlib.sha256(msgspec.json.encode(row, order="sorted")).digest()
 
 
 def known_of(row: Mapping[str, Any], before: Known | None) -> Known:

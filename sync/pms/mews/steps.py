@@ -118,12 +118,12 @@ def no_show(act: Act, known: Known) -> Steps:
 
 
 MAKE_IT_SO: Final[Mapping[str, Callable[[Act, Known], Steps]]] = {
-    "mews.assign": assign,
-    "mews.start": start,
-    "mews.depart": depart,
-    "mews.process": process,
-    "mews.cancel": cancel,
-    "mews.no_show": no_show,
+    "pms.assign": assign,
+    "pms.start": start,
+    "pms.depart": depart,
+    "pms.process": process,
+    "pms.cancel": cancel,
+    "pms.no_show": no_show,
 }
 
 

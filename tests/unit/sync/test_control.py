@@ -14,7 +14,7 @@ from sync.control import SyncAwayError, ask, serve
 async def test_status_explain_retry_and_done_are_answered(bench: SyncBench, tmp_path: Path) -> None:
     bench.sell()
     await bench.turn()
-    effect = bench.effect("mews.book")
+    effect = bench.effect("pms.book")
     path = tmp_path / "sync.sock"
     async with serve(bench.running, path):
         assert path.stat().st_mode & 0o777 == 0o600

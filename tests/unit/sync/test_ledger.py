@@ -10,7 +10,7 @@ import pytest
 from sync.ledger import Draft, EffectState, Ledger, LedgerNotDurableError
 
 
-def draft(key: str, lane: str = "stay:1", kind: str = "mews.start", priority: int = 1) -> Draft:
+def draft(key: str, lane: str = "stay:1", kind: str = "pms.start", priority: int = 1) -> Draft:
     return Draft(
         natural_key=key,
         counterparty="mews",
@@ -55,7 +55,7 @@ def test_a_lane_has_one_head_and_sales_go_first(ledger: Ledger) -> None:
     ledger.owe(draft("a1", "a"), 1)
     ledger.owe(draft("a2", "a"), 1)
     ledger.owe(draft("b1", "b", priority=2), 1)
-    ledger.owe(draft("c1", "c", "mews.book", priority=0), 1)
+    ledger.owe(draft("c1", "c", "pms.book", priority=0), 1)
     assert heads(ledger) == ["c1", "a1", "b1"]
     assert [each.natural_key for each in ledger.heads(1_000, ("a",))] == ["c1", "b1"]
 
@@ -63,7 +63,7 @@ def test_a_lane_has_one_head_and_sales_go_first(ledger: Ledger) -> None:
 def test_what_is_parked_lets_its_lane_pass_except_a_sale(ledger: Ledger) -> None:
     ledger.owe(draft("a1", "a"), 1)
     ledger.owe(draft("a2", "a"), 1)
-    ledger.owe(draft("c1", "c", "mews.book"), 1)
+    ledger.owe(draft("c1", "c", "pms.book"), 1)
     ledger.owe(draft("c2", "c"), 1)
     for key in ("a1", "c1"):
         (effect,) = ledger.effects("natural_key = ?", key)
@@ -115,3 +115,13 @@ def test_what_may_not_change_cannot_be_changed(ledger: Ledger) -> None:
     (effect,) = ledger.effects("1")
     with pytest.raises(AssertionError, match="natural_key"):
         ledger.turn(effect.id, EffectState.QUEUED, "", 1, natural_key="b")
+
+
+def test_acts_named_after_the_first_vendor_are_read_under_their_own_name(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "sync.db")
+    ledger.owe(draft("a1", "a", "mews.book"), 1)
+    ledger.close()
+    again = Ledger(tmp_path / "sync.db")
+    (effect,) = again.effects("true")
+    again.close()
+    assert effect.kind == "pms.book"

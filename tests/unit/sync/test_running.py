@@ -68,7 +68,7 @@ async def test_nothing_is_asked_of_a_line_that_is_down_but_probes(bench: SyncBen
     for number in range(20):
         bench.sell(f"stay_{number}", room_id=None)
     await bench.clock.advance(600)
-    tries = [effect.tries for effect in bench.running.ledger.effects("kind = 'mews.book'")]
+    tries = [effect.tries for effect in bench.running.ledger.effects("kind = 'pms.book'")]
     assert sum(tries) <= 8
     bench.clouds.line.heal()
     await until_quiet(bench)
@@ -183,7 +183,7 @@ async def test_a_restored_ledger_is_reconciled_before_anything_is_sent(bench: Sy
     await bench.turns(4)
     assert (bench.bookings(), bench.charges()) == (1, 1)
     assert bench.effect("stripe.charge").state is EffectState.SUCCEEDED
-    assert bench.effect("mews.book").state is EffectState.SUCCEEDED
+    assert bench.effect("pms.book").state is EffectState.SUCCEEDED
 
 
 async def test_the_box_may_be_away_and_nothing_is_lost(bench: SyncBench) -> None:
@@ -222,7 +222,7 @@ async def test_a_person_reads_the_whole_story_and_may_retry(bench: SyncBench) ->
     await bench.running.follower.turn()
     name, category = next(iter(store.categories.items()))
     await park_the_sale(bench.running)
-    effect = bench.effect("mews.book")
+    effect = bench.effect("pms.book")
     assert effect.state is EffectState.PARKED
     bench.running.mirror.put_room_type("double", category.name, name)
     assert "queued again" in bench.running.retry(effect.id)

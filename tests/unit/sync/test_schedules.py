@@ -87,7 +87,7 @@ async def test_any_schedule_ends_equal_and_nothing_is_doubled(tmp_path: Path, se
         await bench.clock.advance(120)
         await bench.clock.run_until(bench.running.quiet(), limit_s=3_600)
         ledger = bench.running.ledger
-        sales = ledger.effects("kind = 'mews.book'")
+        sales = ledger.effects("kind = 'pms.book'")
         charges = ledger.effects("kind = 'stripe.charge'")
         assert {each.state for each in sales + charges} <= {EffectState.SUCCEEDED}
         upstream = list(bench.clouds.mews.store.reservations.values())

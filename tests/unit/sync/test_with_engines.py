@@ -48,7 +48,7 @@ class Property:
         self.running = Running(
             SyncSettings(
                 ledger_path=folder / "sync.db",
-                mews=MewsAccount(
+                pms=MewsAccount(
                     base_url=PMS_IN_PROCESS, client_token=CLIENT_TOKEN, access_token=ACCESS_TOKEN
                 ),
             ),

@@ -8,6 +8,7 @@ import pytest
 
 from support.sync_bench import ARRIVAL, DEPARTURE, SyncBench
 from sync.ledger import EffectState
+from sync.pms.mews.source import MewsSource
 from twin.clouds.faults import Fault
 from twin.clouds.mews import CancellationReason, State
 
@@ -52,10 +53,16 @@ async def test_a_later_change_has_a_later_version(bench: SyncBench) -> None:
     assert second["upstream_version"] > first["upstream_version"]
 
 
+def _pages_of_ten(bench: SyncBench) -> None:
+    assert bench.running.pull is not None
+    source = bench.running.pull.source
+    assert isinstance(source, MewsSource)
+    source._client._page = 10
+
+
 async def test_rows_that_move_between_pages_are_not_missed(bench: SyncBench) -> None:
     ids = {bench.book_upstream() for _ in range(25)}
-    assert bench.running.pull is not None
-    bench.running.pull._client._page = 10
+    _pages_of_ten(bench)
     bench.clouds.mews.faults.plan(GET_ALL, Fault.MOVING_ROWS, times=8)
     await bench.turns(3)
     assert {body["upstream_id"] for body in bench.box.of("stays.learn_booking")} == ids
@@ -64,8 +71,7 @@ async def test_rows_that_move_between_pages_are_not_missed(bench: SyncBench) -> 
 async def test_a_line_that_goes_half_way_loses_nothing(bench: SyncBench) -> None:
     """Anchors defect 3: what is marked as seen before it is kept is lost by a stop in between."""
     ids = {bench.book_upstream() for _ in range(25)}
-    assert bench.running.pull is not None
-    bench.running.pull._client._page = 10
+    _pages_of_ten(bench)
     bench.clouds.mews.faults.plan(GET_ALL, Fault.LOST_ANSWER, skip=2)
     assert not await bench.running.look()
     bench.start_again()
@@ -158,7 +164,7 @@ async def test_a_change_waits_until_our_own_write_to_it_is_settled(bench: SyncBe
     await bench.running.deliverer.turn()
     assert len(bench.box.of("stays.learn_booking")) == 1  # held back
     await bench.turns(2)
-    assert bench.effect("mews.start").state is EffectState.SUCCEEDED
+    assert bench.effect("pms.start").state is EffectState.SUCCEEDED
     last = bench.box.of("stays.learn_booking")[-1]
     assert (last["state"], last["adults"]) == ("in_house", 1)
 
@@ -171,3 +177,33 @@ async def test_a_wrong_clock_of_ours_hides_no_booking(bench: SyncBench, hours: i
     bench.book_upstream()
     await bench.turns(2)
     assert len(bench.box.of("stays.learn_booking")) == 1
+
+
+async def test_a_hint_is_followed_by_id_and_carries_nothing_itself(bench: SyncBench) -> None:
+    await bench.turn()
+    upstream_id = bench.book_upstream()
+    assert bench.running.pull is not None
+    bench.running.pull.hint([upstream_id, "no-such-booking"])
+    assert await bench.clock.run_until(bench.running.pull.look_at_hinted(), limit_s=60)
+    while await bench.running.deliverer.turn():
+        pass
+    (learned,) = bench.box.of("stays.learn_booking")
+    assert learned["upstream_id"] == upstream_id
+    assert bench.running.mirror.held("mews", person=False) == []
+
+
+async def test_the_same_hint_a_hundred_times_is_one_read(bench: SyncBench) -> None:
+    await bench.turn()
+    upstream_id = bench.book_upstream()
+    assert bench.running.pull is not None
+    for _ in range(100):
+        bench.running.pull.hint([upstream_id])
+    asked = bench.clouds.mews.asked
+    assert await bench.clock.run_until(bench.running.pull.look_at_hinted(), limit_s=60)
+    assert bench.clouds.mews.asked - asked <= 3, "the booking, its guest, its nights"
+
+
+async def test_a_stay_that_another_source_sold_is_not_told_to_the_pms(bench: SyncBench) -> None:
+    bench.sell("stay_feed", source="ical:airbnb-204", upstream_id="uid-1")
+    await bench.turn()
+    assert bench.running.ledger.effects("true") == []

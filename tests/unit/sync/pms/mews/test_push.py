@@ -96,7 +96,7 @@ async def test_a_sale_is_one_booking_whatever_answer_is_lost(
         await bench.turn()
         await heal(bench)
         await bench.clock.advance(61)
-    assert bench.effect("mews.book").state is EffectState.SUCCEEDED
+    assert bench.effect("pms.book").state is EffectState.SUCCEEDED
     assert bench.bookings() == 1
     assert bench.journal.count("pms.customer.added") == 1
     assert len(bench.box.of("stays.link_upstream")) == 1
@@ -128,11 +128,11 @@ async def test_a_kill_between_any_two_steps_leaves_one_booking(bench: SyncBench)
     bench.sell()
     await bench.running.follower.turn()
     bench.start_again()  # after the intent, before anything was sent
-    effect = bench.effect("mews.book")
+    effect = bench.effect("pms.book")
     ready = bench.running.carrier._commit_intent(effect.id)
     assert ready is not None
     bench.start_again()  # said to be sending, nothing left the box
-    assert bench.effect("mews.book").state is EffectState.UNKNOWN
+    assert bench.effect("pms.book").state is EffectState.UNKNOWN
     ready = bench.running.carrier._commit_intent(effect.id)
     assert ready is not None
     await bench.running.pushers["mews"].push(ready)  # taken there, and we die before our commit
@@ -152,10 +152,10 @@ async def test_a_booking_found_by_a_pull_settles_the_answer_that_never_came(
     bench.sell()
     bench.clouds.mews.faults.plan("reservations/add", Fault.LOST_ANSWER)
     await bench.turn()
-    assert bench.effect("mews.book").state is EffectState.UNKNOWN
+    assert bench.effect("pms.book").state is EffectState.UNKNOWN
     asked = bench.clouds.mews.asked
     assert await bench.running.look()
-    assert bench.effect("mews.book").state is EffectState.SUCCEEDED
+    assert bench.effect("pms.book").state is EffectState.SUCCEEDED
     assert bench.clouds.mews.asked - asked < 5
     await bench.turns(2)
     assert bench.bookings() == 1
@@ -256,7 +256,7 @@ async def test_what_mews_cancelled_itself_is_not_cancelled_again(bench: SyncBenc
     bench.clouds.mews.store.cancel_reservation(upstream)
     bench.box.say(StayCancelled(stay_id="stay_1", by_upstream=False, reason=WHY))
     await bench.turns(2)
-    assert bench.effect("mews.cancel").state is EffectState.SUCCEEDED
+    assert bench.effect("pms.cancel").state is EffectState.SUCCEEDED
     assert bench.journal.count("pms.reservation.canceled") == 1
 
 
@@ -270,11 +270,11 @@ async def test_a_rule_of_mews_parks_with_their_words_and_the_others_flow(
     check_in(bench)
     bench.sell("stay_2", room_id="r102")
     await bench.turns(2)
-    assert bench.effect("mews.start").state is EffectState.PARKED
-    assert "cancelled" in bench.effect("mews.start").sentence
-    assert bench.effect("mews.book").state is EffectState.SUCCEEDED
+    assert bench.effect("pms.start").state is EffectState.PARKED
+    assert "cancelled" in bench.effect("pms.start").sentence
+    assert bench.effect("pms.book").state is EffectState.SUCCEEDED
     (parked,) = bench.running.report()["parked"]
-    assert parked["id"] == bench.effect("mews.start").id
+    assert parked["id"] == bench.effect("pms.start").id
     # The cancellation itself was told home: a person decides there.
     assert bench.box.of("stays.learn_booking")[-1]["state"] in {"cancelled", "confirmed"}
 
@@ -286,7 +286,7 @@ async def test_an_undone_check_in_that_was_never_sent_is_forgotten(bench: SyncBe
     check_in(bench)
     bench.box.say(CheckInUndone(stay_id="stay_1", room_id="r101", reason=WHY))
     await bench.turns(2)
-    assert bench.effect("mews.start").state is EffectState.EXPIRED
+    assert bench.effect("pms.start").state is EffectState.EXPIRED
     assert bench.clouds.mews.store.reservations[upstream].state is State.CONFIRMED
 
 
@@ -298,7 +298,7 @@ async def test_an_undone_check_in_that_mews_has_is_a_persons_work(bench: SyncBen
     await bench.turn()
     bench.box.say(CheckInUndone(stay_id="stay_1", room_id="r101", reason=WHY))
     await bench.turns(2)
-    undo = bench.effect("mews.undo_start")
+    undo = bench.effect("pms.undo_start")
     assert undo.state is EffectState.MANUAL
     assert "open the reservation in Mews" in undo.sentence
 

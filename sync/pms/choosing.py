@@ -1,0 +1,66 @@
+"""Which PMS this property has: its account chooses the adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+from appliance.kernel.clock import Clock
+from sync.gate import Gate
+from sync.ledger import Ledger
+from sync.manners import MEWS_RULES, Rule
+from sync.mirror import Mirror
+from sync.pms.mews.client import MewsAccount, MewsClient
+from sync.pms.mews.push import MewsPush
+from sync.pms.mews.source import MewsSource
+from sync.pms.port import Pms
+
+PmsAccount = MewsAccount
+
+# By account, so that what is only planned or only shown need not build an adapter.
+NAME_OF: Final = {MewsAccount: MewsSource.name}
+
+
+class MakeGate(Protocol):
+    """Makes the one gate of a counterparty and puts it among the others."""
+
+    def __call__(
+        self, name: str, rules: tuple[Rule, ...], *, forbidden_is_ours: bool = True
+    ) -> Gate:
+        """One gate a name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What every adapter is built of."""
+
+    ledger: Ledger
+    mirror: Mirror
+    clock: Clock
+
+
+def name_of(account: PmsAccount | None) -> str | None:
+    """The source and counterparty that an account stands for."""
+    return None if account is None else NAME_OF[type(account)]
+
+
+def choose(account: PmsAccount, make_gate: MakeGate, parts: Parts) -> Pms:
+    """The adapter of the account's vendor, with its gate."""
+    match account:
+        case MewsAccount():
+            return _mews(account, make_gate, parts)
+        case _:
+            assert_never(account)
+
+
+def _mews(account: MewsAccount, make_gate: MakeGate, parts: Parts) -> Pms:
+    # At Mews a 403 is a rule of the hotel's business, not about our tokens.
+    client = MewsClient(account, make_gate(MewsSource.name, MEWS_RULES, forbidden_is_ours=False))
+    return Pms(
+        source=MewsSource(
+            client=client, ledger=parts.ledger, mirror=parts.mirror, clock=parts.clock
+        ),
+        pusher=MewsPush(client=client, ledger=parts.ledger, mirror=parts.mirror, clock=parts.clock),
+        probe=client.probe,
+    )

@@ -1,0 +1,104 @@
+"""What a booking system in the cloud is to sync: something to pull from and to push to.
+
+Adapters translate and nothing else. When to look, what is news, what waits for a write of ours
+and what goes home is decided once, in `sync.pms.puller`; when to send and what an outcome means,
+in `sync.carrier`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from appliance.engines.stays.messages import LearnBooking
+from sync.carrier import Pusher
+from sync.gate import Gate
+from sync.mirror import Known
+
+
+class NotFetchedError(Exception):
+    """A list could not be read whole; nothing of it was used, the next look reads it again."""
+
+
+class NotAskableError(NotFetchedError):
+    """The vendor refuses the question itself (an id it cannot read); asking again is no use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One booking in a vendor's list or answer, before anything else was asked about it."""
+
+    upstream_id: str
+    version: str  # compares as text and grows with each change (cloud.md 1.5)
+    digest: bytes  # of everything the vendor says of it, what changes by itself left out
+    changed_ms: int  # the vendor's own time of that version
+    counts: bool  # False: an inquiry, or a word we do not know; nothing is learned of it
+    type_refs: tuple[str, ...]  # its room type there: the id first, then names
+    number: str  # what a person there calls it
+    our_ref: str | None  # our stay id, where the vendor keeps it for us
+    by_us: bool  # made through this interface: may be the echo of a sale under way
+    known: Known
+    raw: Any = field(repr=False)  # the vendor's own row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A row that is news, under the version the box will know it by, with its room type here."""
+
+    seen: Seen
+    version: str
+    room_type_id: str
+
+
+class BookingSource(Protocol):
+    """One property at one vendor, read. Every method raises NotFetchedError when it cannot.
+
+    Rows may move between pages while they are read: a page may bring a row twice or late.
+    """
+
+    name: str  # the source of its bookings
+    title: str  # for sentences to people
+    gate: Gate
+    mark_age_s_max: int  # a mark older than this is of no use: everything is read
+    ids_max: int  # ids that one fetch may name
+
+    async def prepare(self) -> bool:
+        """Whatever reading takes (a token, the configuration); True: the configuration is new."""
+        ...
+
+    def changed(self, since_s: int) -> AsyncIterator[list[Seen]]:
+        """Pages of what changed since a moment of the vendor's time."""
+        ...
+
+    def everything(self, now_s: int) -> AsyncIterator[list[Seen]]:
+        """Pages of all that matters now: who is here, who left lately, who is expected."""
+        ...
+
+    async def fetch(self, upstream_ids: Sequence[str]) -> list[Seen]:
+        """These bookings; what is missing from the answer is not there, which cancels nothing.
+
+        Raises NotAskableError where one of the ids is the reason.
+        """
+        ...
+
+    async def bookings(self, told: Sequence[Told]) -> list[LearnBooking]:
+        """The commands that tell the box, in the same order; asks for guests and prices."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pms:
+    """A vendor's two directions, and something cheap to ask when it seems to be down."""
+
+    source: BookingSource
+    pusher: Pusher
+    probe: Callable[[], Awaitable[object]]
+
+
+def digest_of(row: Mapping[str, Any]) -> bytes:
+    """A row's content, whatever the order of its fields: 32 bytes."""
+    return hashlib.sha256(msgspec.json.encode(row, order="sorted")).digest()

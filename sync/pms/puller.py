@@ -1,0 +1,300 @@
+"""Pulls a PMS's bookings: by change time with an overlap, a durable mark, dedupe by content.
+
+Pull is the truth. What is missing from a list changes nothing here: absence is no cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Final
+
+from appliance.engines.stays.messages import LearnBooking
+from appliance.kernel.clock import Clock
+from appliance.kernel.messages import Origin
+from appliance.kernel.values import derived_id
+from sync.ledger import OPEN, EffectState, Ledger, Priority
+from sync.mirror import Booking, Mirror, Newness
+from sync.outcome import Homeward
+from sync.pms.linking import adopt
+from sync.pms.port import BookingSource, NotAskableError, NotFetchedError, Seen, Told
+
+logger = logging.getLogger(__name__)
+
+# Changes may become visible late, and rows move while we page (cloud.md 1.2, 1.3): reach back.
+OVERLAP_S: Final = 300
+WAITS_FOR_OURS: Final = "a write of ours to this booking is under way"
+HINTED: Final = "the vendor said that it changed"
+
+
+class Puller:
+    """Learns what one PMS says, and puts it on its way home."""
+
+    def __init__(
+        self,
+        *,
+        source: BookingSource,
+        ledger: Ledger,
+        mirror: Mirror,
+        clock: Clock,
+        overlap_s: int = OVERLAP_S,
+    ) -> None:
+        self.source = source
+        self._ledger = ledger
+        self._mirror = mirror
+        self._clock = clock
+        self._overlap_s = overlap_s
+        self._looking = asyncio.Lock()
+        self._mark = f"{source.name}.mark_s"
+
+    async def look(self) -> bool:
+        """Look once for everything that changed; False when the line or the vendor did not let us.
+
+        Whatever was learned before the line went stays learned; the mark moves only at the end.
+        """
+        async with self._looking:
+            try:
+                await self._look()
+            except NotFetchedError as error:
+                logger.info("%s: not everything could be read: %s", self.source.name, error)
+                return False
+        return True
+
+    async def look_at_hinted(self) -> bool:
+        """Fetch only what a vendor hinted at; much cheaper than a look, and as true."""
+        async with self._looking:
+            try:
+                await self._prepare()
+                await self._fetch_held()
+            except NotFetchedError as error:
+                logger.info("%s: a hint could not be followed: %s", self.source.name, error)
+                return False
+        return True
+
+    def hint(self, upstream_ids: Iterable[str]) -> None:
+        """The vendor says that these changed: fetched by id with the next look. Joins a transaction.
+
+        A hint moves no mark and carries no content: a forged one costs one read.
+        """
+        now_ms = self._now_ms()
+        with self._ledger.transaction():
+            for upstream_id in upstream_ids:
+                self._mirror.hold(
+                    self.source.name, upstream_id, HINTED, person=False, now_ms=now_ms
+                )
+
+    def start_over(self) -> None:
+        """Read and tell everything anew; call inside a transaction."""
+        self._ledger.db.execute("DELETE FROM kept WHERE name = ?", (self._mark,))
+        self._mirror.forget_versions(self.source.name)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        await self._prepare()
+        await self._fetch_held()
+        mark_s = self._ledger.kept(self._mark, int)
+        began_s = self._vendor_now_s()
+        # A mark ahead of a doubtful clock is no reason to read everything.
+        far = mark_s is None or (self._sure_s() or 0) - mark_s > self.source.mark_age_s_max
+        if far or mark_s is None:
+            pages = self.source.everything(self._sure_s() or self._clock.read().wall_s)
+        else:
+            pages = self.source.changed(mark_s - self._overlap_s)
+        newest_s = await self._take_all(pages)
+        mark = max(newest_s, mark_s or 0, began_s or 0)
+        if mark != mark_s:
+            with self._ledger.transaction():
+                self._ledger.keep(self._mark, mark)
+
+    async def _prepare(self) -> None:
+        if await self.source.prepare():
+            # What could not be translated may be known by now.
+            with self._ledger.transaction():
+                self._ledger.db.execute(
+                    "UPDATE held SET needs_person = 0 WHERE source = ?", (self.source.name,)
+                )
+
+    async def _take_all(self, pages: AsyncIterator[list[Seen]]) -> int:
+        newest_s = 0
+        async for page in pages:
+            newest_s = max([newest_s, *(seen.changed_ms // 1000 for seen in page)])
+            await self._take(page)
+        return newest_s
+
+    async def _fetch_held(self) -> None:
+        held = [each[0] for each in self._mirror.held(self.source.name, person=False)]
+        ready = [each for each in held if not self._our_write_is_open(each)]
+        for start in range(0, len(ready), self.source.ids_max):
+            some = ready[start : start + self.source.ids_max]
+            await self._fetch(some)
+            with self._ledger.transaction():
+                for upstream_id in some:
+                    # Not in the answer: it no longer exists there, which cancels nothing here.
+                    self._ledger.db.execute(
+                        "DELETE FROM held WHERE source = ? AND upstream_id = ?"
+                        " AND needs_person = 0 AND why != ?",
+                        (self.source.name, upstream_id, WAITS_FOR_OURS),
+                    )
+
+    async def _fetch(self, some: Sequence[str]) -> None:
+        """Take these in; an id that the vendor cannot even read is found by halves and left out."""
+        try:
+            await self._take(await self.source.fetch(some))
+        except NotAskableError as error:
+            if len(some) == 1:
+                logger.info("%s: a hint names nothing there: %s", self.source.name, error)
+                return
+            half = len(some) // 2
+            await self._fetch(some[:half])
+            await self._fetch(some[half:])
+
+    # -- taking rows in --------------------------------------------------------------------------
+
+    async def _take(self, page: Sequence[Seen]) -> None:
+        news = self._sift(page)
+        if not news:
+            return
+        told = [
+            Told(seen=seen, version=booking.full_version, room_type_id=room_type_id)
+            for seen, booking, room_type_id in news
+        ]
+        commands = await self.source.bookings(told)
+        with self._ledger.transaction():
+            for (seen, booking, _), command in zip(news, commands, strict=True):
+                self._learn(seen, booking, command)
+
+    def _sift(self, page: Sequence[Seen]) -> list[tuple[Seen, Booking, str]]:
+        """Rows that say something new and may be told now, each with its room type here."""
+        news: dict[str, tuple[Seen, Booking, str]] = {}
+        with self._ledger.transaction():
+            for seen in page:
+                if not seen.counts:
+                    # A hint was followed, and it is no booking.
+                    self._mirror.let_go(self.source.name, seen.upstream_id)
+                    continue
+                newness = self._newness(seen)
+                if newness in {Newness.SAME, Newness.OLDER}:
+                    self._mirror.let_go(self.source.name, seen.upstream_id)
+                    continue
+                if newness is Newness.OTHER_CONTENT:
+                    logger.info(
+                        "%s: %s changed twice within one version",
+                        self.source.name,
+                        seen.upstream_id,
+                    )
+                if self._must_wait(seen):
+                    continue
+                room_type_id = self._mirror.type_by(*(seen.type_refs or ("",)))
+                if room_type_id is None:
+                    why = NO_TYPE.format(seen.number or seen.upstream_id, self.source.title)
+                    self._hold(seen.upstream_id, why, person=True)
+                    continue
+                news[seen.upstream_id] = (seen, self._booking(seen), room_type_id)
+        return list(news.values())
+
+    def _newness(self, seen: Seen) -> Newness:
+        return self._mirror.newness(self.source.name, seen.upstream_id, seen.version, seen.digest)
+
+    def _must_wait(self, seen: Seen) -> bool:
+        """Whether the row may be an echo of a write of ours that is not settled yet.
+
+        Told now, the box would hear its own half-done act as somebody else's opinion.
+        """
+        name = self.source.name
+        if seen.our_ref is not None and (stay := self._mirror.stay(seen.our_ref)) is not None:
+            adopt(
+                self._ledger,
+                self._mirror,
+                stay,
+                seen,
+                source=name,
+                title=self.source.title,
+                now_ms=self._now_ms(),
+            )
+        waits = self._our_write_is_open(seen.upstream_id)
+        if not waits and self._mirror.stay_of(name, seen.upstream_id) is None:
+            waits = seen.by_us and self._sale_is_open()
+        if waits:
+            self._hold(seen.upstream_id, WAITS_FOR_OURS, person=False)
+        return waits
+
+    def _our_write_is_open(self, upstream_id: str) -> bool:
+        stay = self._mirror.stay_of(self.source.name, upstream_id)
+        if stay is None:
+            return False
+        found = self._ledger.effects(
+            f"counterparty = ? AND lane = ? AND state IN ({', '.join('?' * len(OPEN))})",
+            self.source.name,
+            f"stay:{stay.stay_id}",
+            *OPEN,
+        )
+        return bool(found)
+
+    def _sale_is_open(self) -> bool:
+        found = self._ledger.effects(
+            "kind = 'pms.book' AND counterparty = ? AND priority = ? AND state IN (?, ?, ?)",
+            self.source.name,
+            Priority.SALE,
+            EffectState.SENDING,
+            EffectState.UNKNOWN,
+            EffectState.RECONCILING,
+        )
+        return bool(found)
+
+    def _hold(self, upstream_id: str, why: str, *, person: bool) -> None:
+        self._mirror.hold(self.source.name, upstream_id, why, person=person, now_ms=self._now_ms())
+
+    def _booking(self, seen: Seen) -> Booking:
+        before = self._mirror.booking(self.source.name, seen.upstream_id)
+        same_version = before is not None and before.version == seen.version
+        return Booking(
+            source=self.source.name,
+            upstream_id=seen.upstream_id,
+            version=seen.version,
+            repeats=before.repeats + 1 if before is not None and same_version else 0,
+            hash=seen.digest,
+            known=seen.known,
+        )
+
+    def _learn(self, seen: Seen, booking: Booking, command: LearnBooking) -> None:
+        name = self.source.name
+        generation = self._ledger.kept("home.generation", int, 0)
+        told = (name, seen.upstream_id, booking.full_version, booking.hash.hex(), str(generation))
+        self._mirror.put_booking(booking)
+        self._mirror.let_go(name, seen.upstream_id)
+        self._ledger.post(
+            Homeward(
+                command_id=derived_id("learn", *told),
+                lane=f"{name}:{seen.upstream_id}",
+                command=command,
+                origin=Origin(
+                    source=name,
+                    upstream_id=seen.upstream_id,
+                    version=booking.full_version,
+                    occurred_at_ms=seen.changed_ms,
+                ),
+            ),
+            self._now_ms(),
+        )
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def _now_ms(self) -> int:
+        return self._clock.read().wall_ms
+
+    def _vendor_now_s(self) -> int | None:
+        now_ms = self.source.gate.vendor_now_ms()
+        return None if now_ms is None else now_ms // 1000
+
+    def _sure_s(self) -> int | None:
+        """The vendor's time, else ours when it is sure."""
+        reading = self._clock.read()
+        return self._vendor_now_s() or (reading.wall_s if reading.sure else None)
+
+
+NO_TYPE: Final = (
+    "reservation {} at {} is of a room type that this box does not know: "
+    "give the type its upstream id"
+)
