@@ -16,7 +16,7 @@ import pytest
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.virtual_clock import VirtualClock
 from twin.clouds.mews import ACCESS_TOKEN, CLIENT_TOKEN, PREFIX, MewsStore
-from twin.clouds.mews.records import Category, Customer, Reservation
+from twin.clouds.mews.records import AccessToken, Category, Customer, Reservation
 from twin.clouds.serve import Clouds, serve
 from twin.clouds.stripe import SECRET_KEY
 from twin.journal import Journal
@@ -100,6 +100,26 @@ class House:
             nights_minor=[10_000] * nights,
             **fields,
         )
+
+    def token(self, reservation: Reservation) -> AccessToken:
+        """A PIN that somebody reported for a stay."""
+        now_s = self.store.now_s()
+        one = AccessToken(
+            id=self.store.new_id(),
+            reservation_id=reservation.id,
+            room_id=reservation.room_id,
+            companionship_id=None,
+            type="PinCode",
+            value="271828",
+            serial=None,
+            from_s=reservation.start_s,
+            until_s=reservation.end_s,
+            permissions={"Room": True},
+            at_s=now_s,
+            updated_s=now_s,
+        )
+        self.store.access_tokens[one.id] = one
+        return one
 
     def room(self, name: str) -> str:
         """The id of a room."""

@@ -77,6 +77,14 @@ class Cloud(Protocol):
         ...
 
 
+class StreamsFor(Protocol):
+    """The part of a cloud that keeps a connection open and speaks by itself."""
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """One WebSocket until either side ends it."""
+        ...
+
+
 class Shell:
     """Puts a cloud behind a real HTTP server, broken deliveries included."""
 
@@ -95,6 +103,9 @@ class Shell:
         self._closing.set()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        streams: StreamsFor | None = getattr(self._cloud, "streams", None)
+        if streams is not None and request.headers.get("Upgrade", "").lower() == "websocket":
+            return await streams.serve(request)
         reply = await self._cloud.answer(
             Request(
                 method=request.method,

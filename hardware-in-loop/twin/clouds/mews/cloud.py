@@ -7,11 +7,12 @@ from uuid import UUID, uuid5
 
 from appliance.kernel.clock import Clock, sleep
 from twin.clouds.faults import BEFORE, Fault, Faults, Planned
-from twin.clouds.mews import desk, house, money, reading, selling
+from twin.clouds.mews import commands, desk, house, money, reading, selling, tokens
 from twin.clouds.mews.body import Body
 from twin.clouds.mews.limits import WINDOW_S, Limits
 from twin.clouds.mews.listing import Asked, Endpoint
 from twin.clouds.mews.store import MewsStore
+from twin.clouds.mews.stream import Streams
 from twin.clouds.mews.words import ACCESS_TOKEN, CLIENT_TOKEN, MewsError
 from twin.clouds.wire import Delivery, Reply, Request, dated
 from twin.journal import Journal
@@ -35,9 +36,10 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "resourceBlocks/add": house.add_blocks,
     "resourceBlocks/getAll": house.get_blocks,
     "resourceBlocks/delete": house.delete_blocks,
-    "resourceAccessTokens/add": house.add_access_tokens,
-    "resourceAccessTokens/getAll": house.get_access_tokens,
-    "resourceAccessTokens/delete": house.delete_access_tokens,
+    "resourceAccessTokens/add": tokens.add_access_tokens,
+    "resourceAccessTokens/getAll": tokens.get_access_tokens,
+    "resourceAccessTokens/update": tokens.update_access_tokens,
+    "resourceAccessTokens/delete": tokens.delete_access_tokens,
     "customers/getAll": house.get_customers,
     "customers/add": house.add_customer,
     "reservations/getAll/2023-06-06": reading.get_all,
@@ -54,6 +56,11 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "serviceOrderNotes/getAll": reading.get_notes,
     "payments/addExternal": money.add_external,
     "payments/getAll": money.get_payments,
+    "devices/getAll": commands.get_devices,
+    "commands/addKeyCutter": commands.add_key_cutter,
+    "commands/getAllActive": commands.get_active,
+    "commands/getAllByIds": commands.get_by_ids,
+    "commands/update": commands.update,
 }
 
 _INSTEAD: Final[dict[Fault, tuple[int, str]]] = {
@@ -74,6 +81,7 @@ class MewsCloud:
     def __init__(self, clock: Clock, journal: Journal, store: MewsStore | None = None) -> None:
         self.store = store or MewsStore(clock, journal)
         self.faults = Faults()
+        self.streams = Streams(self.store)
         self.limits = Limits(clock)
         self.asked = 0  # requests that arrived, whatever became of them
         self._clock = clock

@@ -6,13 +6,11 @@ from typing import Any
 
 from twin.clouds.mews import shapes
 from twin.clouds.mews.listing import Asked, Json, listed, page_of
-from twin.clouds.mews.records import AccessToken, Adjustment, Block, Room
-from twin.clouds.mews.selling import find
+from twin.clouds.mews.records import Adjustment, Block, Room
 from twin.clouds.mews.store import MewsStore
 from twin.clouds.mews.words import RoomState, forbidden, invalid, utc_text
 
 BLOCK_TYPES = ("OutOfOrder", "InternalUse")
-TOKEN_TYPES = ("PinCode", "RfidTag")
 DAY_S = 24 * 3600
 
 
@@ -232,8 +230,7 @@ def update_resources(asked: Asked) -> Json:
         state = room.state if change is None else change.maybe_word("Value", RoomState)
         changes.append((room, state or room.state))
     for room, state in changes:
-        room.state = state
-        room.updated_s = store.now_s()
+        store.set_room_state(room.id, state)
     return {}
 
 
@@ -363,61 +360,6 @@ def delete_blocks(asked: Asked) -> Json:
         if (one := asked.store.blocks.get(block_id)) is None:
             raise invalid("Invalid ResourceBlockIds: a block does not exist.")
         one.deleted_s = one.updated_s = asked.store.now_s()
-    return {}
-
-
-def add_access_tokens(asked: Asked) -> Json:
-    """`resourceAccessTokens/add`: the PINs the box reports back."""
-    store, made = asked.store, []
-    for part in asked.body.parts("ResourceAccessTokenParameters"):
-        if (kind := part.text("Type")) not in TOKEN_TYPES:
-            raise invalid("Invalid Type: PinCode or RfidTag is expected.")
-        permissions = part.part("Permissions")
-        allowed = {
-            name: change.flag("Value", default=False)
-            for name in ("Bed", "Room", "Floor", "Building")
-            if (change := permissions.change(name)) is not None
-        }
-        made.append(
-            AccessToken(
-                id=store.new_id(),
-                reservation_id=find(store, part.id("ServiceOrderId")).id,
-                room_id=part.maybe_id("ResourceId"),
-                companionship_id=part.maybe_id("CompanionshipId"),
-                type=kind,
-                value=part.text("Value"),
-                serial=part.maybe_text("SerialNumber"),
-                from_s=part.time_s("ValidityStartUtc"),
-                until_s=part.time_s("ValidityEndUtc"),
-                permissions=allowed,
-                at_s=store.now_s(),
-            )
-        )
-    for one in made:
-        store.access_tokens[one.id] = one
-        store.journal(
-            "pms.access_token.added", id=one.id, reservation=one.reservation_id, type=one.type
-        )
-    return {"ResourceAccessTokens": [shapes.access_token(store, one) for one in made]}
-
-
-def get_access_tokens(asked: Asked) -> Json:
-    """`resourceAccessTokens/getAll`."""
-    orders = asked.body.ids("ServiceOrderIds")
-    rows = [
-        one
-        for one in asked.store.access_tokens.values()
-        if one.active and (orders is None or one.reservation_id in orders)
-    ]
-    return listed(asked, "ResourceAccessTokens", rows, shapes.access_token, lambda one: one.id)
-
-
-def delete_access_tokens(asked: Asked) -> Json:
-    """`resourceAccessTokens/delete`."""
-    for token_id in asked.body.ids("Ids") or []:
-        if token_id not in asked.store.access_tokens:
-            raise invalid("Invalid Ids: a token does not exist.")
-        asked.store.access_tokens[token_id].active = False
     return {}
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
-from twin.clouds.mews.words import CancellationReason, Origin, RoomState, State
+from twin.clouds.mews.words import CancellationReason, CommandState, Origin, RoomState, State
 
 # Currencies whose unit is not a hundred minor units (ISO 4217).
 NO_MINOR_UNITS: Final = frozenset({"CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF"})
@@ -178,7 +179,32 @@ class AccessToken:
     until_s: int
     permissions: dict[str, bool]
     at_s: int
+    updated_s: int
     active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A thing at the property that Mews hands commands for: a key cutter, a printer."""
+
+    id: str
+    type: str
+    name: str
+
+
+@dataclass(slots=True, kw_only=True)
+class DeviceCommand:
+    """Something the vendor's desk wants a device to do."""
+
+    id: str
+    device_id: str
+    reservation_id: str | None
+    room_ids: tuple[str, ...]
+    count: int
+    state: CommandState
+    at_s: int
+    progress: Decimal | None = None
+    notes: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

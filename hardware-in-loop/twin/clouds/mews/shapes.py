@@ -311,7 +311,7 @@ def access_token(store: MewsStore, one: AccessToken) -> Json:
         "ValidityStartUtc": utc_text(one.from_s),
         "ValidityEndUtc": utc_text(one.until_s),
         "CreatedUtc": utc_text(one.at_s),
-        "UpdatedUtc": utc_text(one.at_s),
+        "UpdatedUtc": utc_text(one.updated_s),
         "IsActive": one.active,
         "Permissions": one.permissions,
     }

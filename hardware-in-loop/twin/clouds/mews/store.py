@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,13 +17,24 @@ from twin.clouds.mews.records import (
     Block,
     Category,
     Customer,
+    Device,
+    DeviceCommand,
     Enterprise,
     Note,
     Payment,
     Reservation,
     Room,
 )
-from twin.clouds.mews.words import HOLDING, CancellationReason, Origin, RoomState, State, forbidden
+from twin.clouds.mews.words import (
+    HOLDING,
+    CancellationReason,
+    CommandState,
+    Origin,
+    RoomState,
+    State,
+    forbidden,
+    utc_text,
+)
 from twin.journal import Journal
 
 # A profile exists since before the first booking anyone makes up.
@@ -59,6 +71,9 @@ class MewsStore:
         self.payments: dict[str, Payment] = {}
         self.blocks: dict[str, Block] = {}
         self.access_tokens: dict[str, AccessToken] = {}
+        self.devices: dict[str, Device] = {}
+        self.commands: dict[str, DeviceCommand] = {}  # oldest first
+        self._watching: list[Callable[[dict[str, Any]], None]] = []
         self.adjustments: list[Adjustment] = []
         # Mews lets a property choose whether check-in demands an inspected room.
         self.inspected_rooms_only = False
@@ -270,6 +285,63 @@ class MewsStore:
         reservation.updated_s = self.now_s()
         self.reservations.pop(reservation.id, None)
         self.reservations[reservation.id] = reservation
+        self._tell(
+            "Reservation",
+            reservation.id,
+            str(reservation.state),
+            StartUtc=utc_text(reservation.start_s),
+            EndUtc=utc_text(reservation.end_s),
+            AssignedResourceId=reservation.room_id,
+        )
+
+    # -- what the stream tells -------------------------------------------------------------------
+
+    def watch(self, told: Callable[[dict[str, Any]], None]) -> None:
+        """Be told of every event as the vendor's stream words it."""
+        self._watching.append(told)
+
+    def set_room_state(self, room_id: str, state: RoomState) -> None:
+        """Somebody at the cloud's own housekeeping says how a room is."""
+        room = self.rooms[room_id]
+        room.state, room.updated_s = state, self.now_s()
+        self.journal("pms.resource.updated", room=room.name, state=str(state))
+        self._tell("Resource", room_id, str(state))
+
+    def add_device(self, name: str = "Key cutter", kind: str = "KeyCutter") -> Device:
+        """The property connects us to a device."""
+        device = Device(id=self.new_id(), type=kind, name=name)
+        self.devices[device.id] = device
+        return device
+
+    def ask_for_keys(
+        self,
+        reservation_id: str | None,
+        device_id: str,
+        *,
+        count: int = 1,
+        room_ids: Sequence[str] | None = None,
+    ) -> DeviceCommand:
+        """The cloud's own desk asks a device for keys of a reservation; None: for something else."""
+        found = self.reservations.get(reservation_id or "")
+        if room_ids is None:
+            room_ids = [found.room_id] if found is not None and found.room_id else []
+        command = DeviceCommand(
+            id=self.new_id(),
+            device_id=device_id,
+            reservation_id=reservation_id,
+            room_ids=tuple(room_ids),
+            count=count,
+            state=CommandState.PENDING,
+            at_s=self.now_s(),
+        )
+        self.commands[command.id] = command
+        self.journal("pms.command.added", id=command.id, reservation=reservation_id)
+        self._tell("DeviceCommand", command.id, str(command.state))
+        return command
+
+    def _tell(self, kind: str, name: str, state: str, **more: str | None) -> None:
+        for told in self._watching:
+            told({"Type": kind, "Id": name, "State": state, **more})
 
     def note(self, what: str, reservation: Reservation, **more: object) -> None:
         """Write one change of a reservation into the twin's journal; no names, no money lost."""

