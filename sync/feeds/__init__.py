@@ -1,0 +1,1 @@
+"""Calendar feeds of booking channels: read, judged, and brought home."""
