@@ -8,14 +8,17 @@ from typing import Any
 
 from appliance.engines.inventory.messages import PropertySetUp
 from appliance.engines.payments.messages import (
+    BankLineNoted,
+    BankLineRemoved,
     CardReferenceSaved,
     ChargePosted,
-    DepositAsked,
-    IntentNoted,
+    DisputeNoted,
+    HoldReleaseAsked,
     IntentState,
     PaymentSettled,
+    StrayMoneyFound,
 )
-from appliance.engines.payments.rules import BLOCKING
+from appliance.engines.payments.state import ASKED, BLOCKING, NOTED, Kind
 from appliance.engines.stays.messages import (
     Booked,
     BookingChanged,
@@ -26,7 +29,8 @@ from appliance.engines.stays.messages import (
     Reinstated,
     StayCancelled,
 )
-from appliance.kernel.engine import Connection, Projection, Recorded
+from appliance.kernel.engine import Apply, Connection, Projection, Recorded
+from appliance.kernel.messages import Event
 from appliance.kernel.reader import Reader
 from appliance.kernel.sealed import Sealed
 from appliance.kernel.vault import Vault
@@ -55,6 +59,8 @@ CREATE TABLE IF NOT EXISTS payments_line (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS payments_intent (
     intent_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    of_id TEXT NOT NULL,
     stay_id TEXT NOT NULL,
     amount_minor INTEGER NOT NULL,
     currency TEXT NOT NULL,
@@ -62,7 +68,10 @@ CREATE TABLE IF NOT EXISTS payments_intent (
     code TEXT,
     provider_ref TEXT,
     asked_at_ms INTEGER NOT NULL,
-    not_after_s INTEGER NOT NULL
+    not_after_s INTEGER NOT NULL,
+    capture_by_s INTEGER,
+    releasing INTEGER NOT NULL,
+    url TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS payments_intent_stay ON payments_intent (stay_id);
 CREATE INDEX IF NOT EXISTS payments_intent_state ON payments_intent (state);
@@ -76,10 +85,51 @@ CREATE TABLE IF NOT EXISTS payments_payment (
     at_ms INTEGER NOT NULL,
     taken_by TEXT NOT NULL,
     terminal TEXT,
-    shift TEXT
+    shift TEXT,
+    provider_ref TEXT,
+    intent_id TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS payments_payment_stay ON payments_payment (stay_id);
-CREATE INDEX IF NOT EXISTS payments_payment_shift ON payments_payment (shift, means)
+CREATE INDEX IF NOT EXISTS payments_payment_ref ON payments_payment (provider_ref);
+CREATE INDEX IF NOT EXISTS payments_payment_shift ON payments_payment (shift, means);
+CREATE TABLE IF NOT EXISTS payments_dispute (
+    dispute_id TEXT PRIMARY KEY,
+    provider TEXT NOT NULL,
+    provider_ref TEXT NOT NULL,
+    payment_id TEXT,
+    stay_id TEXT,
+    amount_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    due_s INTEGER,
+    opened_at_ms INTEGER NOT NULL,
+    changed_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS payments_stray (
+    stray_id TEXT PRIMARY KEY,
+    provider TEXT NOT NULL,
+    provider_ref TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    our_ref TEXT NOT NULL,
+    stay_id TEXT,
+    at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS payments_bank_line (
+    line_id TEXT PRIMARY KEY,
+    account_ref TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    booked_on TEXT NOT NULL,
+    pending INTEGER NOT NULL,
+    removed INTEGER NOT NULL,
+    lease_id TEXT,
+    matched TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    box BLOB NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID
 """
 CHARGE_PLACE = f"{ChargePosted.kind}:text"
 # Pending is what may still arrive by itself; a card that wants its guest does not.
@@ -153,32 +203,68 @@ def _card_saved(db: Connection, event: CardReferenceSaved, _recorded: Recorded) 
     db.execute("UPDATE payments_stay SET saved_card = 1 WHERE stay_id = ?", (event.stay_id,))
 
 
-def _deposit_asked(db: Connection, event: DepositAsked, recorded: Recorded) -> None:
-    db.execute(
-        "INSERT INTO payments_intent VALUES (?, ?, ?, ?, ?, NULL, NULL, ?, ?)",
-        (
-            event.intent_id,
-            event.stay_id,
-            event.amount_minor,
-            event.currency,
-            IntentState.QUEUED.value,
-            recorded.at_wall_ms,
-            event.not_after_s,
-        ),
-    )
+def _asked(event: type[Event]) -> Apply:
+    """Something is asked of a provider: one row, whatever it is."""
+    kind, id_field, of_field = ASKED[event]
+    end = _ENDS.get(kind)
+
+    def apply(db: Connection, event: Any, recorded: Recorded) -> None:
+        db.execute(
+            "INSERT INTO payments_intent VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, NULL, 0,"
+            " NULL)",
+            (
+                getattr(event, id_field),
+                kind.value,
+                getattr(event, of_field) if of_field else "",
+                event.stay_id,
+                getattr(event, "amount_minor", 0),
+                getattr(event, "currency", ""),
+                IntentState.QUEUED.value,
+                recorded.at_wall_ms,
+                getattr(event, end) if end else 0,
+            ),
+        )
+
+    return apply
 
 
-def _intent_noted(db: Connection, event: IntentNoted, _recorded: Recorded) -> None:
-    db.execute(
-        "UPDATE payments_intent SET state = ?, code = ?,"
-        " provider_ref = coalesce(?, provider_ref) WHERE intent_id = ?",
-        (event.state.value, event.code, event.provider_ref, event.intent_id),
-    )
+_ENDS = {
+    Kind.DEPOSIT: "not_after_s",
+    Kind.HOLD: "not_after_s",
+    Kind.CAPTURE: "capture_by_s",
+    Kind.LINK: "expires_s",
+}
+
+
+def _noted(event: type[Event]) -> Apply:
+    """A provider said something of it."""
+    id_field = NOTED[event]
+
+    def apply(db: Connection, event: Any, _recorded: Recorded) -> None:
+        db.execute(
+            "UPDATE payments_intent SET state = ?, code = ?,"
+            " provider_ref = coalesce(?, provider_ref), url = coalesce(?, url),"
+            " capture_by_s = coalesce(?, capture_by_s) WHERE intent_id = ?",
+            (
+                event.state.value,
+                event.code,
+                getattr(event, "provider_ref", None),
+                getattr(event, "url", None),
+                getattr(event, "capture_by_s", None),
+                getattr(event, id_field),
+            ),
+        )
+
+    return apply
+
+
+def _releasing(db: Connection, event: HoldReleaseAsked, _recorded: Recorded) -> None:
+    db.execute("UPDATE payments_intent SET releasing = 1 WHERE intent_id = ?", (event.intent_id,))
 
 
 def _settled(db: Connection, event: PaymentSettled, recorded: Recorded) -> None:
     db.execute(
-        "INSERT INTO payments_payment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO payments_payment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             event.payment_id,
             event.stay_id,
@@ -190,6 +276,8 @@ def _settled(db: Connection, event: PaymentSettled, recorded: Recorded) -> None:
             recorded.who.actor,
             recorded.who.terminal,
             recorded.who.shift,
+            event.provider_ref,
+            event.intent_id,
         ),
     )
 
@@ -197,6 +285,68 @@ def _settled(db: Connection, event: PaymentSettled, recorded: Recorded) -> None:
 def _charge_posted(db: Connection, event: ChargePosted, recorded: Recorded) -> None:
     line = (event.charge_id, "charge", recorded.at_wall_ms, event.amount_minor, event.currency)
     _keep_line(db, event.stay_id, line, "", event.text)
+
+
+def _dispute_noted(db: Connection, event: DisputeNoted, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT INTO payments_dispute VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,"
+        " due_s = excluded.due_s, amount_minor = excluded.amount_minor,"
+        " changed_at_ms = excluded.changed_at_ms",
+        (
+            event.dispute_id,
+            event.provider,
+            event.provider_ref,
+            event.payment_id,
+            event.stay_id,
+            event.amount_minor,
+            event.currency,
+            event.state.value,
+            event.reason,
+            event.due_s,
+            recorded.at_wall_ms,
+            recorded.at_wall_ms,
+        ),
+    )
+
+
+def _stray_found(db: Connection, event: StrayMoneyFound, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT OR IGNORE INTO payments_stray VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.stray_id,
+            event.provider,
+            event.provider_ref,
+            event.amount_minor,
+            event.currency,
+            event.our_ref,
+            event.stay_id,
+            recorded.at_wall_ms,
+        ),
+    )
+
+
+def _bank_line(db: Connection, event: BankLineNoted, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO payments_bank_line VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
+        (
+            event.line_id,
+            event.account_ref,
+            event.amount_minor,
+            event.currency,
+            event.booked_on.isoformat(),
+            int(event.pending),
+            event.lease_id,
+            event.matched,
+            event.reference.subject,
+            event.reference.box,
+            recorded.at_wall_ms,
+        ),
+    )
+
+
+def _bank_line_removed(db: Connection, event: BankLineRemoved, _recorded: Recorded) -> None:
+    db.execute("UPDATE payments_bank_line SET removed = 1 WHERE line_id = ?", (event.line_id,))
 
 
 PROJECTION = Projection(
@@ -208,6 +358,9 @@ PROJECTION = Projection(
         "payments_line",
         "payments_intent",
         "payments_payment",
+        "payments_dispute",
+        "payments_stray",
+        "payments_bank_line",
     ],
     on={
         PropertySetUp: _property_set_up,
@@ -218,8 +371,13 @@ PROJECTION = Projection(
         NoShowMarked: _off_folio,
         Reinstated: _reinstated,
         CardReferenceSaved: _card_saved,
-        DepositAsked: _deposit_asked,
-        IntentNoted: _intent_noted,
+        **{event: _asked(event) for event in ASKED},
+        **{event: _noted(event) for event in NOTED},
+        HoldReleaseAsked: _releasing,
+        DisputeNoted: _dispute_noted,
+        StrayMoneyFound: _stray_found,
+        BankLineNoted: _bank_line,
+        BankLineRemoved: _bank_line_removed,
         PaymentSettled: _settled,
         ChargePosted: _charge_posted,
     },
@@ -234,9 +392,12 @@ PAID = "SELECT coalesce(sum(amount_minor), 0) FROM payments_payment WHERE stay_i
 _MARKS = ", ".join(f"'{state.value}'" for state in sorted(PENDING))
 PENDING_SUM = (
     "SELECT coalesce(sum(amount_minor), 0) FROM payments_intent"  # noqa: S608 - our own states
-    f" WHERE stay_id = ? AND state IN ({_MARKS})"
+    f" WHERE stay_id = ? AND kind IN ('deposit', 'capture') AND state IN ({_MARKS})"
 )
-_INTENT = "intent_id, stay_id, amount_minor, currency, state, code, asked_at_ms, not_after_s"
+_INTENT = (
+    "intent_id, stay_id, amount_minor, currency, state, code, asked_at_ms, not_after_s, kind, of_id,"
+    " capture_by_s, url, releasing"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +413,7 @@ class LineRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentRow:
-    """One deposit asked for."""
+    """One thing asked of a provider."""
 
     intent_id: str
     stay_id: str
@@ -261,7 +422,12 @@ class IntentRow:
     state: IntentState
     code: str | None
     asked_at_ms: int
-    not_after_s: int
+    not_after_s: int  # until when it may be sent, or paid; 0: no end
+    kind: Kind
+    of_id: str  # the hold of a capture, the payment of a refund
+    capture_by_s: int | None  # of a hold
+    url: str | None
+    releasing: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +460,11 @@ async def balance(reader: Reader, vault: Vault, stay_id: str) -> BalanceRow:
     return BalanceRow(
         charges_minor=sum(line.amount_minor for line in lines if line.kind != "payment"),
         paid_minor=-sum(line.amount_minor for line in lines if line.kind == "payment"),
-        pending_minor=sum(each.amount_minor for each in intents if each.state in PENDING),
+        pending_minor=sum(
+            each.amount_minor
+            for each in intents
+            if each.kind in {Kind.DEPOSIT, Kind.CAPTURE} and each.state in PENDING
+        ),
         currency=house[0] if house else "",
         saved_card=bool(saved_card),
         lines=lines,
@@ -348,7 +518,7 @@ PENDING_MAX = 500
 
 
 async def pending_intents(reader: Reader) -> list[IntentRow]:
-    """Every deposit whose end is not known, oldest first: for the hand-over."""
+    """Everything asked whose end is not known, oldest first: for the hand-over."""
     rows = await reader.rows(
         f"SELECT {_INTENT} FROM payments_intent WHERE state IN ({_MARKS})"  # noqa: S608
         " ORDER BY asked_at_ms, intent_id LIMIT ?",
@@ -367,6 +537,11 @@ def _intent(row: tuple[Any, ...]) -> IntentRow:
         code=row[5],
         asked_at_ms=row[6],
         not_after_s=row[7],
+        kind=Kind(row[8]),
+        of_id=row[9],
+        capture_by_s=row[10],
+        url=row[11],
+        releasing=bool(row[12]),
     )
 
 

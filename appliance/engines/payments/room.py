@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from appliance.engines.payments import rules
+from appliance.engines.payments import asking, bank, disputes, news, rules, state
 from appliance.engines.payments.messages import (
+    AskCardSetUp,
+    AskPayLink,
+    CaptureHold,
+    DisputeState,
+    HoldCard,
+    NoteBankLine,
+    NoteCapture,
+    NoteCardSetUp,
+    NoteDispute,
     NoteIntent,
+    NotePayLink,
+    NoteRefund,
+    NoteStrayPayment,
     PostCharge,
     RecordCash,
     RecordSlip,
+    RefundPayment,
+    ReleaseHold,
     SaveCardReference,
     TakeDeposit,
 )
@@ -24,49 +38,173 @@ def _stream(command: Any, _context: Context) -> str:
 
 
 def _load(facts: Facts, command: Any, _context: Context) -> rules.Scene:
-    stay = command.stay_id
+    return _scene(facts, command.stay_id)
+
+
+def _scene(facts: Facts, stay_id: str | None) -> rules.Scene:
     house = facts.row("SELECT currency FROM payments_house")
-    known = facts.row("SELECT 1 FROM payments_stay WHERE stay_id = ?", (stay,))
+    currency = house[0] if house else ""
+    if stay_id is None:
+        return rules.Scene(money=state.Money(), known=False, currency=currency)
+    known = facts.row("SELECT 1 FROM payments_stay WHERE stay_id = ?", (stay_id,))
     charges, paid, pending = (
-        (facts.row(query, (stay,)) or (0,))[0] for query in (CHARGES, PAID, PENDING_SUM)
+        (facts.row(query, (stay_id,)) or (0,))[0] for query in (CHARGES, PAID, PENDING_SUM)
     )
     return rules.Scene(
-        money=facts.fold(f"payments/{stay}"),
+        money=facts.fold(f"payments/{stay_id}"),
         known=known is not None,
-        currency=house[0] if house else "",
+        currency=currency,
+        stay_id=stay_id,
         due_minor=charges - paid - pending,
         deposit_minor_max=facts.setting("payments.deposit_minor_max", rules.DEPOSIT_MINOR_MAX),
         deposit_hours=facts.setting("payments.deposit_hours", rules.DEPOSIT_HOURS),
+        hold_hours=facts.setting("payments.hold_hours", rules.HOLD_HOURS),
+        link_hours=facts.setting("payments.link_hours", rules.LINK_HOURS),
     )
 
 
-def _load_intent(facts: Facts, command: NoteIntent, _context: Context) -> rules.IntentScene:
-    row = facts.row("SELECT stay_id FROM payments_intent WHERE intent_id = ?", (command.intent_id,))
+_OWNER_OF_INTENT: Final = "SELECT stay_id FROM payments_intent WHERE intent_id = ?"
+_OWNER_OF_PAYMENT: Final = "SELECT stay_id FROM payments_payment WHERE payment_id = ?"
+
+
+def _owner(facts: Facts, query: str, one: str) -> str | None:
+    row = facts.row(query, (one,))
+    return row[0] if row else None
+
+
+def _load_by_intent(facts: Facts, command: Any, _context: Context) -> rules.Scene:
+    return _scene(facts, _owner(facts, _OWNER_OF_INTENT, command.intent_id))
+
+
+def _load_by_payment(facts: Facts, command: RefundPayment, _context: Context) -> rules.Scene:
+    return _scene(facts, _owner(facts, _OWNER_OF_PAYMENT, command.payment_id))
+
+
+def _load_news(field: str) -> Callable[[Facts, Any, Context], news.NewsScene]:
+    def load(facts: Facts, command: Any, _context: Context) -> news.NewsScene:
+        stay_id = _owner(facts, _OWNER_OF_INTENT, getattr(command, field))
+        if stay_id is None:
+            return news.NewsScene(stay_id=None, money=state.Money())
+        return news.NewsScene(
+            stay_id=stay_id,
+            money=facts.fold(f"payments/{stay_id}"),
+            hold_hours=facts.setting("payments.hold_hours", rules.HOLD_HOURS),
+        )
+
+    return load
+
+
+def _load_dispute(facts: Facts, command: NoteDispute, _context: Context) -> disputes.DisputeScene:
+    known = facts.row(
+        "SELECT state, due_s FROM payments_dispute WHERE dispute_id = ?", (command.dispute_id,)
+    )
+    paid = facts.row(
+        "SELECT payment_id, stay_id FROM payments_payment WHERE provider_ref = ?",
+        (command.provider_ref,),
+    )
+    return disputes.DisputeScene(
+        state=DisputeState(known[0]) if known else None,
+        due_s=known[1] if known else None,
+        payment_id=paid[0] if paid else None,
+        stay_id=paid[1] if paid else None,
+    )
+
+
+def _load_stray(facts: Facts, command: NoteStrayPayment, _context: Context) -> disputes.StrayScene:
+    paid = facts.row(
+        "SELECT 1 FROM payments_payment WHERE provider_ref = ?", (command.provider_ref,)
+    )
+    stray = facts.row(
+        "SELECT 1 FROM payments_stray WHERE stray_id = ?",
+        (disputes.stray_id_of(command.provider_ref),),
+    )
+    return disputes.StrayScene(known=paid is not None or stray is not None)
+
+
+def _line(facts: Facts, line_id: str | None) -> bank.Line | None:
+    row = facts.row(
+        "SELECT amount_minor, currency, pending, removed FROM payments_bank_line WHERE line_id = ?",
+        (line_id,),
+    )
     if row is None:
-        return rules.IntentScene(stay_id=None, money=rules.Money())
-    return rules.IntentScene(stay_id=row[0], money=facts.fold(f"payments/{row[0]}"))
+        return None
+    return bank.Line(
+        amount_minor=row[0], currency=row[1], pending=bool(row[2]), removed=bool(row[3])
+    )
+
+
+def _load_bank(facts: Facts, command: NoteBankLine, _context: Context) -> bank.BankScene:
+    return bank.BankScene(
+        line=_line(facts, command.line_id), replaced=_line(facts, command.pending_line_id)
+    )
 
 
 def _of_one_stay(command: type[Command], decide: Callable[..., Decision]) -> Handling:
     return Handling(command=command, stream=_stream, load=_load, decide=decide)
 
 
+def _of_an_intent(command: type[Command], decide: Callable[..., Decision]) -> Handling:
+    # Only the read model knows whose intent it is: the rule names the stay's stream.
+    return Handling(
+        command=command,
+        stream=lambda asked, _: f"payments/{asked.intent_id}",
+        load=_load_by_intent,
+        decide=decide,
+    )
+
+
+def _news(command: type[Command], field: str, decide: Callable[..., Decision]) -> Handling:
+    return Handling(
+        command=command,
+        stream=lambda asked, _: f"payments/{getattr(asked, field)}",
+        load=_load_news(field),
+        decide=decide,
+    )
+
+
 ENGINE: Final = Engine(
     name="payments",
     handlings=[
         _of_one_stay(SaveCardReference, rules.save_card_reference),
-        _of_one_stay(TakeDeposit, rules.take_deposit),
         _of_one_stay(RecordCash, rules.record_cash),
         _of_one_stay(RecordSlip, rules.record_slip),
         _of_one_stay(PostCharge, rules.post_charge),
+        _of_one_stay(TakeDeposit, asking.take_deposit),
+        _of_one_stay(HoldCard, asking.hold_card),
+        _of_one_stay(AskPayLink, asking.ask_pay_link),
+        _of_one_stay(AskCardSetUp, asking.ask_card_set_up),
+        _of_an_intent(CaptureHold, asking.capture_hold),
+        _of_an_intent(ReleaseHold, asking.release_hold),
         Handling(
-            command=NoteIntent,
-            # Only the read model knows whose intent it is: the rule names the stay's stream.
-            stream=lambda command, _: f"payments/{command.intent_id}",
-            load=_load_intent,
-            decide=rules.note_intent,
+            command=RefundPayment,
+            stream=lambda command, _: f"payments/{command.payment_id}",
+            load=_load_by_payment,
+            decide=asking.refund_payment,
+        ),
+        _news(NoteIntent, "intent_id", news.note_intent),
+        _news(NoteCapture, "capture_id", news.note_capture),
+        _news(NoteRefund, "refund_id", news.note_refund),
+        _news(NotePayLink, "link_id", news.note_pay_link),
+        _news(NoteCardSetUp, "set_up_id", news.note_card_set_up),
+        Handling(
+            command=NoteDispute,
+            stream=lambda command, _: f"disputes/{command.dispute_id}",
+            load=_load_dispute,
+            decide=disputes.note_dispute,
+        ),
+        Handling(
+            command=NoteStrayPayment,
+            stream=lambda command, _: f"strays/{command.provider_ref}",
+            load=_load_stray,
+            decide=disputes.note_stray_payment,
+        ),
+        Handling(
+            command=NoteBankLine,
+            stream=lambda command, _: f"bank/{command.account_ref}",
+            load=_load_bank,
+            decide=bank.note_bank_line,
         ),
     ],
-    folds={"payments": rules.fold},
+    folds={"payments": state.fold},
     projection=PROJECTION,
 )

@@ -85,6 +85,20 @@ _ALL: Final = (
         "Hours after which a deposit that could not be sent is no longer charged.",
     ),
     _number(
+        "payments.hold_hours",
+        144,
+        1,
+        720,
+        "Hours after which money set aside on a card is taken for gone, if the bank says no time.",
+    ),
+    _number(
+        "payments.link_hours",
+        48,
+        1,
+        288,
+        "Hours a guest has to pay by a link.",
+    ),
+    _number(
         "identity.guest_grace_minutes",
         120,
         0,

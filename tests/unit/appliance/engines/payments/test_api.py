@@ -13,7 +13,7 @@ from appliance.asked import Info
 from appliance.engines.payments import api
 from appliance.engines.payments.messages import IntentState, NoteIntent, SaveCardReference
 from appliance.engines.payments.room import ENGINE
-from appliance.engines.payments.rules import BLOCKING
+from appliance.engines.payments.state import BLOCKING
 from appliance.kernel.messages import Role, Who
 from appliance.kernel.reader import open_reader
 from appliance.web.texts import LANGUAGES, load_texts
@@ -114,5 +114,5 @@ def test_paid_is_said_of_nothing_but_money_that_arrived(state: IntentState) -> N
     for language in LANGUAGES:
         said = texts.text(f"payments.intent.{state.value}", language)
         paid, pending = words[language]
-        assert said.startswith(paid) is (state is IntentState.SUCCEEDED)
+        assert said.startswith(paid) is (state in {IntentState.SUCCEEDED, IntentState.CAPTURED})
         assert said.startswith(pending) is (state in BLOCKING)
