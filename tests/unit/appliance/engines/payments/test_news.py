@@ -60,7 +60,7 @@ from support.hotel import Hotel
 
 S = IntentState
 NOW_S = FRIDAY_18_MS // 1_000
-EUROS = {"amount_minor": 5_000, "currency": "EUR"}
+EUROS: dict[str, Any] = {"amount_minor": 5_000, "currency": "EUR"}
 
 
 @pytest.fixture
