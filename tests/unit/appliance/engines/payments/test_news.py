@@ -92,7 +92,7 @@ def paid(hotel: Hotel, stay_id: str) -> str:
     """A deposit of 50.00 that arrived; gives its payment."""
     intent_id = hotel.done(TakeDeposit(stay_id=stay_id, **EUROS))["intent_id"]
     hotel.done(NoteIntent(intent_id=intent_id, state=S.SUCCEEDED, provider_ref="pi_1"), SYNC)
-    return [each.payment_id for each in told(hotel, PaymentSettled)][-1]
+    return str([each.payment_id for each in told(hotel, PaymentSettled)][-1])
 
 
 def told(hotel: Hotel, kind: type[Any]) -> list[Any]:
