@@ -41,6 +41,7 @@ from appliance.kernel.messages import Role as KernelRole
 from appliance.kernel.values import nights as nights_between
 
 StayState = strawberry.enum(messages.StayState, name="StayState")
+ConflictPoint = strawberry.enum(messages.ItemField, name="ConflictPoint")
 
 MANAGERS = frozenset({KernelRole.MANAGER, KernelRole.ADMIN})
 # A screen of names; a clerk types another letter.
@@ -76,6 +77,19 @@ class Note:
 
 
 @strawberry.type
+class ConflictItem:
+    """One point of a conflict, both versions: who said each of them, and when."""
+
+    field: ConflictPoint  # type: ignore[valid-type]
+    box_says: str
+    upstream_says: str
+    box_by: str | None
+    box_terminal: str | None
+    box_at_ms: Minor | None
+    upstream_at_ms: Minor | None
+
+
+@strawberry.type
 class Conflict:
     """What two masters disagree on, both versions."""
 
@@ -86,6 +100,10 @@ class Conflict:
     upstream_says: str
     at_ms: Minor
     open: bool
+    upstream_version: str | None
+    items: list[ConflictItem]
+    accepted: list[ConflictPoint]  # type: ignore[valid-type]
+    settled_by: str | None
 
 
 @strawberry.federation.type(keys=["id"])
@@ -108,6 +126,7 @@ class Stay:
     upstream_id: str | None
     at_risk: bool
     due: bool
+    eta: str
 
     @classmethod
     async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Stay | None:
@@ -266,6 +285,7 @@ def _stay(line: StayLine, today: Any) -> Stay:
         source=line.source,
         upstream_id=line.upstream_id,
         at_risk=line.at_risk,
+        eta=line.eta,
         due=confirmed and today is not None and line.arrival <= today,
     )
 
@@ -288,6 +308,22 @@ def _conflict(line: queries.ConflictLine) -> Conflict:
         upstream_says=line.upstream_says,
         at_ms=Minor(line.raised_at_ms),
         open=line.settled_at_ms is None,
+        upstream_version=line.upstream_version,
+        items=[_item(each) for each in line.items],
+        accepted=list(line.accepted),
+        settled_by=line.settled_by,
+    )
+
+
+def _item(item: messages.ConflictItem) -> ConflictItem:
+    return ConflictItem(
+        field=item.field,
+        box_says=item.box_says,
+        upstream_says=item.upstream_says,
+        box_by=item.box_by,
+        box_terminal=item.box_terminal,
+        box_at_ms=None if item.box_at_ms is None else Minor(item.box_at_ms),
+        upstream_at_ms=None if item.upstream_at_ms is None else Minor(item.upstream_at_ms),
     )
 
 
@@ -529,10 +565,17 @@ class Mutation:
         stay_id: strawberry.ID,
         conflict_id: strawberry.ID,
         take_upstream: bool,
+        accept: list[ConflictPoint] | None = None,  # type: ignore[valid-type]
     ) -> Answer:
-        """Keep what the box holds, or take what the booking system says."""
+        """Keep what the box holds, or take what the booking system says.
+
+        With `accept` the booking system's version is taken for these items, and no other.
+        """
         command = SettleConflict(
-            stay_id=str(stay_id), conflict_id=str(conflict_id), take_upstream=take_upstream
+            stay_id=str(stay_id),
+            conflict_id=str(conflict_id),
+            take_upstream=take_upstream,
+            accept=None if accept is None else tuple(accept),
         )
         return await answer(info, command, id)
 

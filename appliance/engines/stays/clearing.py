@@ -1,6 +1,7 @@
 """A conflict whose cause is gone closes by itself, with a sentence that says what became of it.
 
-What is about a guest in house stays for a person as long as the guest is here.
+What is about a guest in house stays for a person as long as the guest is here and both sides
+do not say the same.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from appliance.engines.stays.merging import DISPUTES, NAMES
 from appliance.engines.stays.messages import (
     ClearConflict,
     ConflictCleared,
@@ -28,9 +30,7 @@ _OF_THE_PLAN = frozenset(
         "at_risk",
         "room_taken",
         "unknown_room",
-        "dates_in_house",
-        "room_in_house",
-        "room_type_in_house",
+        *DISPUTES,
     }
 )
 _OF_THE_ROOM = frozenset({"room_taken", "unknown_room"})
@@ -89,9 +89,13 @@ def _why_gone(conflict: Conflict, stay: Stay) -> str | None:
         case StayState.DEPARTED:
             return _left(conflict, stay)
         case StayState.CONFIRMED:
-            return _other_nights(conflict, stay) or _as_planned(conflict, stay)
+            return (
+                _other_nights(conflict, stay)
+                or _agreed(conflict, stay)
+                or _as_planned(conflict, stay)
+            )
         case StayState.IN_HOUSE:
-            return _other_nights(conflict, stay) or _here(conflict, stay)
+            return _other_nights(conflict, stay) or _agreed(conflict, stay) or _here(conflict, stay)
 
 
 def _never_came(conflict: Conflict, stay: Stay) -> str | None:
@@ -115,6 +119,20 @@ def _other_nights(conflict: Conflict, stay: Stay) -> str | None:
     ):
         return None
     return f"the stay is from {stay.arrival} to {stay.departure} now"
+
+
+def _agreed(conflict: Conflict, stay: Stay) -> str | None:
+    """Both sides came to say the same of every point, whoever gave in."""
+    says = stay.says
+    if says is None or conflict.what not in DISPUTES or not conflict.items:
+        return None
+    same = [
+        getattr(stay, NAMES[item.field]) == getattr(says, NAMES[item.field])
+        if item.field in NAMES
+        else stay.nights == says.nights
+        for item in conflict.items
+    ]
+    return "box and PMS say the same now" if all(same) else None
 
 
 def _as_planned(conflict: Conflict, stay: Stay) -> str | None:

@@ -7,33 +7,41 @@ what the PMS *changed* is news; what merely lags behind the desk overwrites noth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
-from appliance.engines.housekeeping.messages import RoomStatus
+from appliance.engines.stays.merging import (
+    Merge,
+    News,
+    disputed,
+    item_of,
+    mark_of,
+    merged,
+    state_conflict,
+)
 from appliance.engines.stays.messages import (
     Booked,
     BookingChanged,
     CheckedIn,
-    ConflictRaised,
     DepartedElsewhere,
     Guest,
+    ItemField,
     LearnBooking,
     Night,
     NoShowMarked,
     NoteAdded,
     Refusal,
     Reinstated,
-    RoomUnassigned,
     StayCancelled,
     StayState,
     UpstreamLinked,
     UpstreamSays,
     UpstreamSeen,
 )
+from appliance.engines.stays.rooming import fits, kept_room, start_of
 from appliance.engines.stays.rules import assigned, sealed_for, text_refusal
 from appliance.engines.stays.sale import sealed_guests
-from appliance.engines.stays.scene import Room, Scene, stay_id_of
+from appliance.engines.stays.scene import Scene, stay_id_of
 from appliance.engines.stays.state import Stay, fold
 from appliance.kernel.engine import Context, Decision, No, Yes
 from appliance.kernel.messages import Event
@@ -42,22 +50,6 @@ from appliance.kernel.values import nights
 
 _GONE = frozenset({StayState.CANCELLED, StayState.NO_SHOW})
 REMOVED = "[removed: it held a card number]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _News:
-    """One look at the PMS, and everything it is compared with."""
-
-    scene: Scene
-    command: LearnBooking
-    context: Context
-    says: UpstreamSays
-    said: UpstreamSays  # what it said last, or says now where it has not been heard before
-    first: bool  # nothing was heard before: what it says is no change
-
-    def changed(self, *names: str) -> bool:
-        """Whether the PMS changed one of these since it was heard last."""
-        return any(getattr(self.says, name) != getattr(self.said, name) for name in names)
 
 
 def learn_booking(scene: Scene, command: LearnBooking, context: Context) -> Decision:
@@ -81,9 +73,11 @@ def learn_booking(scene: Scene, command: LearnBooking, context: Context) -> Deci
             )
     stay = _now(stay, events)
     said = stay.says
-    news = _News(
+    news = News(
         scene=scene, command=command, context=context, says=says, said=said or says, first=not said
     )
+    if not news.first and news.changed("note_mark"):
+        events += _note(stay_id, command)
     events += _follow(news, stay)
     after = _now(stay, events) if scene.stay is None else _now(scene.stay, events)
     if after.says != says:
@@ -146,6 +140,8 @@ def _says(command: LearnBooking) -> UpstreamSays:
         fees=command.fees,
         channel=command.channel,
         guests_version=command.guests_version,
+        eta=command.eta,
+        note_mark=mark_of(_harmless(command.note)),
     )
 
 
@@ -191,11 +187,16 @@ def _first_facts(stay_id: str, command: LearnBooking, says: UpstreamSays) -> lis
         channel=says.channel,
         account_ref=command.account_ref,
         guests_version=says.guests_version,
+        eta=says.eta,
+        note_mark=says.note_mark,
     )
+    return [booked, *_note(stay_id, command)]
+
+
+def _note(stay_id: str, command: LearnBooking) -> list[Event]:
     if not command.note.strip():
-        return [booked]
-    note = NoteAdded(stay_id=stay_id, text=sealed_for(stay_id, _harmless(command.note)))
-    return [booked, note]
+        return []
+    return [NoteAdded(stay_id=stay_id, text=sealed_for(stay_id, _harmless(command.note)))]
 
 
 def _guests(stay_id: str, command: LearnBooking) -> tuple[Unsealed, ...]:
@@ -226,7 +227,7 @@ def _linked(stay_id: str, command: LearnBooking) -> UpstreamLinked:
     )
 
 
-def _follow(news: _News, stay: Stay) -> list[Event]:
+def _follow(news: News, stay: Stay) -> list[Event]:
     match stay.state:
         case StayState.CONFIRMED:
             return _while_confirmed(news, stay)
@@ -238,7 +239,7 @@ def _follow(news: _News, stay: Stay) -> list[Event]:
             return _after_the_end(news, stay)
 
 
-def _while_confirmed(news: _News, stay: Stay) -> list[Event]:
+def _while_confirmed(news: News, stay: Stay) -> list[Event]:
     """The PMS is master of the bookings it sold, until the guest is here."""
     says = news.says
     if says.state is StayState.CANCELLED:
@@ -260,12 +261,13 @@ def _while_confirmed(news: _News, stay: Stay) -> list[Event]:
                 upstream_version=says.version,
             )
         ]
-    events = _changes(news, stay)
-    stay = _now(stay, events)
+    merge = _merged(news, stay)
+    events, stay = merge.events, _now(stay, merge.events)
     if says.state is StayState.DEPARTED:
         return [*events, _departed(news, stay)]
-    events += _room_given(news, stay, replanned=_replanned(events))
+    events += _room_given(news, stay, merge)
     stay = _now(stay, events)
+    events += disputed(news, stay, merge.items)
     # Where a check-in was undone here, "in house" is the echo of a mistake.
     lags = stay.undone and news.said.state is StayState.IN_HOUSE
     if says.state is StayState.IN_HOUSE and not lags:
@@ -277,35 +279,7 @@ def _replanned(events: Sequence[Event]) -> bool:
     return any(isinstance(each, BookingChanged) and not each.same_nights for each in events)
 
 
-def _changes(news: _News, stay: Stay) -> list[Event]:
-    """Dates and type where the PMS changed them; guests, prices and channel always."""
-    says = news.says
-    in_house = stay.state is StayState.IN_HOUSE
-    dates = not in_house and news.changed("arrival", "departure")
-    kind = not in_house and news.changed("room_type_id")
-    arrival = says.arrival if dates else stay.arrival
-    departure = says.departure if dates else stay.departure
-    same_stretch = (arrival, departure) == (says.arrival, says.departure)
-    changed = BookingChanged(
-        stay_id=stay.stay_id,
-        upstream_version=says.version,
-        room_type_id=says.room_type_id if kind else stay.room_type_id,
-        arrival=arrival,
-        departure=departure,
-        guests=_guests(stay.stay_id, news.command) if _guests_changed(news, stay) else (),
-        adults=says.adults,
-        children=says.children,
-        nights=says.nights if same_stretch else stay.nights,
-        fees=says.fees,
-        channel=stay.channel if stay.says is None else says.channel,
-        same_nights=(arrival, departure) == (stay.arrival, stay.departure)
-        and (not kind or says.room_type_id == stay.room_type_id),
-    )
-    after = _now(stay, [changed])
-    return [] if after == stay and not changed.guests else [changed]
-
-
-def _guests_changed(news: _News, stay: Stay) -> bool:
+def _guests_changed(news: News, stay: Stay) -> bool:
     """Names are sealed and cannot be compared here: their version can, else the echo decides."""
     says, said = news.says, news.said
     if news.first or not news.command.guests:
@@ -317,14 +291,14 @@ def _guests_changed(news: _News, stay: Stay) -> bool:
     return says.version != said.version and not _is_echo(news, stay)
 
 
-def _is_echo(news: _News, stay: Stay) -> bool:
+def _is_echo(news: News, stay: Stay) -> bool:
     """The PMS caught up with something that was done here."""
     ours = (stay.state, stay.arrival, stay.departure)
     said = (news.said.state, news.said.arrival, news.said.departure)
     return (news.says.state, news.says.arrival, news.says.departure) == ours != said
 
 
-def _departed(news: _News, stay: Stay) -> DepartedElsewhere:
+def _departed(news: News, stay: Stay) -> DepartedElsewhere:
     return DepartedElsewhere(
         stay_id=stay.stay_id,
         room_id=news.says.room_id or stay.room_id,
@@ -333,52 +307,42 @@ def _departed(news: _News, stay: Stay) -> DepartedElsewhere:
     )
 
 
-def _room_given(news: _News, stay: Stay, *, replanned: bool) -> list[Event]:
+def _merged(news: News, stay: Stay) -> Merge:
+    guests = _guests(stay.stay_id, news.command) if _guests_changed(news, stay) else ()
+    return merged(news, stay, guests)
+
+
+def _room_given(news: News, stay: Stay, merge: Merge) -> list[Event]:
     """The PMS's room where it is free; the room held before, where it still fits."""
     wanted = news.says.room_id
     events: list[Event] = []
+    replanned = _replanned(merge.events)
     if wanted is not None and wanted != stay.room_id and _newly_given(news):
+        if not news.first and stay.room_id not in {None, news.said.room_id} and not replanned:
+            merge.items.append(item_of(news, stay, ItemField.ROOM))
+            return []
         room = news.scene.rooms.get(wanted)
-        if room is not None and _fits(news, stay, room):
-            return [assigned(stay, room, _start(news, stay))]
+        if room is not None and fits(news.scene, stay, room):
+            return [assigned(stay, room, start_of(news.scene, stay))]
         what = "room_taken" if room is not None else "unknown_room"
-        events += _conflict(news, stay, what, stay.room_id or "no room", wanted)
+        events += state_conflict(news, stay, what, stay.room_id or "no room", wanted)
     if stay.room_id is not None and replanned:
-        events += _kept_room(news, stay, stay.room_id)
+        other_type = news.changed("room_type_id")
+        events += kept_room(news.scene, stay, stay.room_id, other_type=other_type)
     return events
 
 
-def _newly_given(news: _News) -> bool:
+def _newly_given(news: News) -> bool:
     return news.first or news.changed("room_id")
 
 
-def _kept_room(news: _News, stay: Stay, room_id: str) -> list[Event]:
-    room = news.scene.rooms.get(room_id)
-    other_type = news.changed("room_type_id") and (
-        room is None or room.room_type_id != stay.room_type_id
-    )
-    if room is not None and not other_type and _fits(news, stay, room):
-        return [assigned(stay, room, _start(news, stay))]
-    return [RoomUnassigned(stay_id=stay.stay_id, room_id=room_id, room_type_id=stay.room_type_id)]
-
-
-def _start(news: _News, stay: Stay) -> date:
-    return max(stay.arrival, news.scene.business_date)
-
-
-def _fits(news: _News, stay: Stay, room: Room) -> bool:
-    start = _start(news, stay)
-    in_order = room.status is not RoomStatus.OUT_OF_ORDER
-    return in_order and start < stay.departure and room.free(stay.stay_id, start, stay.departure)
-
-
-def _arrived(news: _News, stay: Stay) -> list[Event]:
+def _arrived(news: News, stay: Stay) -> list[Event]:
     """Checked in at the PMS. Who is in house is the box's to say: only into a room that is free."""
     room = news.scene.rooms.get(stay.room_id or "")
     today = news.scene.business_date
     due = stay.arrival <= today < stay.departure
     if room is None or not due or room.occupied_by not in {None, stay.stay_id}:
-        return _conflict(news, stay, "in_house_elsewhere", "confirmed", _where(news))
+        return state_conflict(news, stay, "in_house_elsewhere", "confirmed", _where(news))
     return [
         CheckedIn(
             stay_id=stay.stay_id,
@@ -391,46 +355,33 @@ def _arrived(news: _News, stay: Stay) -> list[Event]:
     ]
 
 
-def _where(news: _News) -> str:
+def _where(news: News) -> str:
     return f"in house, {news.says.room_id or 'no room'}"
 
 
-def _while_in_house(news: _News, stay: Stay) -> list[Event]:
+def _while_in_house(news: News, stay: Stay) -> list[Event]:
     """Nothing of a guest who is here is overwritten; what disagrees waits for a person."""
     says = news.says
-    events = _changes(news, stay)
+    merge = _merged(news, stay)
+    events = merge.events
     gone = says.state in {*_GONE, StayState.DEPARTED}
     if gone and (news.first or news.changed("state")):
-        events += _conflict(news, stay, f"{says.state.value}_in_house", "in house", says.state)
+        events += state_conflict(news, stay, f"{says.state.value}_in_house", "in house", says.state)
     if gone:
         return events
-    ours, theirs = _dates(stay), _dates(says)
-    if news.changed("arrival", "departure") and ours != theirs:
-        events += _conflict(news, stay, "dates_in_house", ours, theirs)
-    if news.changed("room_type_id") and says.room_type_id not in _types(news, stay):
-        events += _conflict(news, stay, "room_type_in_house", stay.room_type_id, says.room_type_id)
     if says.room_id is not None and news.changed("room_id") and says.room_id != stay.room_id:
-        events += _conflict(news, stay, "room_in_house", stay.room_id or "", says.room_id)
-    return events
+        merge.items.append(item_of(news, stay, ItemField.ROOM))
+    return [*events, *disputed(news, _now(stay, events), merge.items)]
 
 
-def _types(news: _News, stay: Stay) -> set[str]:
-    room = news.scene.rooms.get(stay.room_id or "")
-    return {stay.room_type_id} | ({room.room_type_id} if room is not None else set())
-
-
-def _dates(stretch: Stay | UpstreamSays) -> str:
-    return f"{stretch.arrival} to {stretch.departure}"
-
-
-def _after_departure(news: _News, stay: Stay) -> list[Event]:
+def _after_departure(news: News, stay: Stay) -> list[Event]:
     if news.says.state in _GONE and (news.first or news.changed("state")):
         what = f"{news.says.state.value}_after_departure"
-        return _conflict(news, stay, what, "departed", news.says.state)
+        return state_conflict(news, stay, what, "departed", news.says.state)
     return []
 
 
-def _after_the_end(news: _News, stay: Stay) -> list[Event]:
+def _after_the_end(news: News, stay: Stay) -> list[Event]:
     """Cancelled or no-show here: the PMS lags behind us, or has called the booking back."""
     says = news.says
     if says.state in _GONE:
@@ -438,7 +389,7 @@ def _after_the_end(news: _News, stay: Stay) -> list[Event]:
     if news.said.state not in _GONE or news.first:
         if says.state is StayState.CONFIRMED or not news.changed("state"):
             return []
-        return _conflict(news, stay, "active_upstream", stay.state, says.state)
+        return state_conflict(news, stay, "active_upstream", stay.state, says.state)
     back = Reinstated(
         stay_id=stay.stay_id,
         upstream_version=says.version,
@@ -448,18 +399,3 @@ def _after_the_end(news: _News, stay: Stay) -> list[Event]:
     )
     again = replace(news, said=replace(news.said, room_id=None))
     return [back, *_while_confirmed(again, _now(stay, [back]))]
-
-
-def _conflict(news: _News, stay: Stay, what: str, box_says: str, says: str) -> list[Event]:
-    if stay.conflict_open(what, says):
-        return []
-    return [
-        ConflictRaised(
-            stay_id=stay.stay_id,
-            conflict_id=news.context.new_id("conflict", stay.stay_id, what),
-            what=what,
-            box_says=box_says,
-            upstream_says=says,
-            upstream_version=news.says.version,
-        )
-    ]

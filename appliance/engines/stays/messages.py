@@ -56,6 +56,7 @@ class Refusal(StrEnum):
     TOO_LONG = "too_long"
     NEEDS_MANAGER = "needs_manager"  # a night given away
     UNCHANGED = "unchanged"
+    UNKNOWN_ITEM = "unknown_item"  # the conflict has no such point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,33 @@ class Fee:
     currency: str
 
 
+class ItemField(StrEnum):
+    """What of a booking two masters can disagree on, one by one."""
+
+    STATE = "state"
+    ARRIVAL = "arrival"
+    DEPARTURE = "departure"
+    ROOM_TYPE = "room_type"
+    ROOM = "room"
+    PRICE = "price"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictItem:
+    """One point of a conflict: both versions, and who said each of them, when (UTC ms).
+
+    The box's three are None where its version came from the PMS too, or is older than the log.
+    """
+
+    field: ItemField
+    box_says: str
+    upstream_says: str
+    box_by: str | None = None  # the actor
+    box_terminal: str | None = None
+    box_at_ms: int | None = None
+    upstream_at_ms: int | None = None  # the vendor's own time of that version
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamSays:
     """What the PMS last said of a stay: the common ground when box and PMS are compared."""
@@ -103,6 +131,8 @@ class UpstreamSays:
     fees: tuple[Fee, ...] = ()
     channel: str = "pms"
     guests_version: str = ""
+    eta: str = ""  # when the guest means to come, "HH:MM" on the property's wall
+    note_mark: str = ""  # tells a changed note from an echo; see `merging.mark_of`
 
 
 @asked
@@ -139,6 +169,7 @@ class LearnBooking(Command):
     no_show: bool = False
     guests_version: str = ""
     our_ref: str | None = None
+    eta: str = ""  # "HH:MM" on the property's wall, where the vendor knows it
 
 
 @asked
@@ -294,13 +325,18 @@ class RunNightAudit(Command):
 @asked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleConflict(Command):
-    """A person decides: keep what the box holds, or take what the PMS says."""
+    """A person decides: keep what the box holds, or take what the PMS says.
+
+    `accept` decides item by item: the PMS's word is taken for these, the box's kept for the rest;
+    None means `take_upstream` for all of them.
+    """
 
     name: ClassVar[str] = "stays.settle_conflict"
     roles: ClassVar[frozenset[Role]] = DESK
     stay_id: str
     conflict_id: str
     take_upstream: bool
+    accept: tuple[ItemField, ...] | None = None
 
 
 @asked
@@ -355,6 +391,8 @@ class Booked(Event):
     account_ref: str | None = None
     at_risk: bool = False  # sold beyond the offline allotment on a manager's word
     guests_version: str = ""
+    eta: str = ""
+    note_mark: str = ""
 
 
 @fact
@@ -379,6 +417,7 @@ class BookingChanged(Event):
     channel: str
     guests_version: str = ""
     same_nights: bool = False  # dates and room type are as they were: nothing to hold anew
+    eta: str = ""
 
 
 @fact
@@ -573,6 +612,7 @@ class ConflictRaised(Event):
     upstream_says: str
     upstream_version: str | None
     nights: tuple[date, ...] = ()  # that it is about: gone with them where it has any
+    items: tuple[ConflictItem, ...] = ()  # each is taken or kept by itself
 
 
 @fact
@@ -584,6 +624,7 @@ class ConflictSettled(Event):
     stay_id: str
     conflict_id: str
     took_upstream: bool
+    accepted: tuple[ItemField, ...] = ()  # whose upstream version was taken
 
 
 @fact

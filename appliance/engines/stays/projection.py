@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from appliance.bus.words import DeviceKind
 from appliance.engines.calendar.messages import HoldConfirmed, NightsHeld
 from appliance.engines.climate.messages import AlarmCleared, AlarmKind, AlarmRaised
@@ -36,6 +38,7 @@ from appliance.engines.stays.messages import (
     UpstreamLinked,
     UpstreamSeen,
 )
+from appliance.engines.stays.touches import by_people
 from appliance.kernel.engine import Connection, Projection, Recorded
 from appliance.kernel.messages import Event
 from appliance.kernel.sealed import Sealed
@@ -67,7 +70,8 @@ CREATE TABLE IF NOT EXISTS stays_stay (
     not_ready_accepted INTEGER NOT NULL,
     booked_at_ms INTEGER NOT NULL,
     arrived_on TEXT,
-    left_on TEXT
+    left_on TEXT,
+    eta TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS stays_stay_arrival ON stays_stay (state, arrival);
 CREATE INDEX IF NOT EXISTS stays_stay_departure ON stays_stay (state, departure);
@@ -122,11 +126,21 @@ CREATE TABLE IF NOT EXISTS stays_conflict (
     settled_at_ms INTEGER,
     settled_by TEXT,
     took_upstream INTEGER,
-    cleared_because TEXT
+    cleared_because TEXT,
+    items TEXT NOT NULL,
+    accepted TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS stays_conflict_stay ON stays_conflict (stay_id);
 CREATE INDEX IF NOT EXISTS stays_conflict_open ON stays_conflict (raised_at_ms)
     WHERE settled_at_ms IS NULL;
+CREATE TABLE IF NOT EXISTS stays_touch (
+    stay_id TEXT NOT NULL,
+    field TEXT NOT NULL,
+    by TEXT NOT NULL,
+    terminal TEXT,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (stay_id, field)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stays_span (
     stay_id TEXT NOT NULL,
     first TEXT NOT NULL,
@@ -182,6 +196,7 @@ TABLES = [
     "stays_guest",
     "stays_note",
     "stays_conflict",
+    "stays_touch",
     "stays_span",
     "stays_business_date",
     "stays_audit",
@@ -236,6 +251,7 @@ def _booked(db: Connection, event: Booked, recorded: Recorded) -> None:
         "booked_at_ms": recorded.at_wall_ms,
         "arrived_on": None,
         "left_on": None,
+        "eta": event.eta,
     }
     marks = ", ".join("?" * len(row))
     db.execute(f"INSERT INTO stays_stay VALUES ({marks})", tuple(row.values()))  # noqa: S608
@@ -300,6 +316,7 @@ def _booking_changed(db: Connection, event: BookingChanged, _recorded: Recorded)
         children=event.children,
         channel=event.channel,
         upstream_version=event.upstream_version,
+        eta=event.eta,
     )
     if event.guests:
         _keep_guests(db, event.stay_id, event.guests, _place(event, "guests"))
@@ -465,7 +482,7 @@ def _note_added(db: Connection, event: NoteAdded, recorded: Recorded) -> None:
 
 def _conflict_raised(db: Connection, event: ConflictRaised, recorded: Recorded) -> None:
     db.execute(
-        "INSERT INTO stays_conflict VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL)",
+        "INSERT INTO stays_conflict VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, ?, NULL)",
         (
             event.conflict_id,
             event.stay_id,
@@ -474,6 +491,7 @@ def _conflict_raised(db: Connection, event: ConflictRaised, recorded: Recorded) 
             event.upstream_says,
             event.upstream_version,
             recorded.at_wall_ms,
+            msgspec.json.encode(event.items).decode(),
         ),
     )
     _count_conflicts(db, event.stay_id)
@@ -481,9 +499,15 @@ def _conflict_raised(db: Connection, event: ConflictRaised, recorded: Recorded) 
 
 def _conflict_settled(db: Connection, event: ConflictSettled, recorded: Recorded) -> None:
     db.execute(
-        "UPDATE stays_conflict SET settled_at_ms = ?, settled_by = ?, took_upstream = ?"
-        " WHERE conflict_id = ?",
-        (recorded.at_wall_ms, recorded.who.actor, event.took_upstream, event.conflict_id),
+        "UPDATE stays_conflict SET settled_at_ms = ?, settled_by = ?, took_upstream = ?,"
+        " accepted = ? WHERE conflict_id = ?",
+        (
+            recorded.at_wall_ms,
+            recorded.who.actor,
+            event.took_upstream,
+            msgspec.json.encode(event.accepted).decode(),
+            event.conflict_id,
+        ),
     )
     _count_conflicts(db, event.stay_id)
 
@@ -592,34 +616,36 @@ PROJECTION = Projection(
     name="stays",
     ddl=DDL.strip().split(";\n"),
     tables=TABLES,
-    on={
-        Booked: _booked,
-        BookingChanged: _booking_changed,
-        UpstreamLinked: _upstream_linked,
-        UpstreamSeen: _upstream_seen,
-        RoomAssigned: _room_assigned,
-        RoomUnassigned: _room_unassigned,
-        CheckedIn: _checked_in,
-        CheckInUndone: _check_in_undone,
-        RoomMoved: _room_moved,
-        DepartureChanged: _departure_changed,
-        CheckedOut: _checked_out,
-        DepartedElsewhere: _departed_elsewhere,
-        StayCancelled: _cancelled,
-        NoShowMarked: _no_show,
-        Reinstated: _reinstated,
-        NoteAdded: _note_added,
-        ConflictRaised: _conflict_raised,
-        ConflictSettled: _conflict_settled,
-        ConflictCleared: _conflict_cleared,
-        PropertySetUp: _property_set_up,
-        BusinessDateRolled: _rolled,
-        RoomTypeAdded: _room_type_added,
-        RoomAdded: _room_added,
-        RoomStatusSet: _room_status_set,
-        NightsHeld: _nights_held,
-        HoldConfirmed: _hold_confirmed,
-        AlarmRaised: _alarm_raised,
-        AlarmCleared: _alarm_cleared,
-    },
+    on=by_people(
+        {
+            Booked: _booked,
+            BookingChanged: _booking_changed,
+            UpstreamLinked: _upstream_linked,
+            UpstreamSeen: _upstream_seen,
+            RoomAssigned: _room_assigned,
+            RoomUnassigned: _room_unassigned,
+            CheckedIn: _checked_in,
+            CheckInUndone: _check_in_undone,
+            RoomMoved: _room_moved,
+            DepartureChanged: _departure_changed,
+            CheckedOut: _checked_out,
+            DepartedElsewhere: _departed_elsewhere,
+            StayCancelled: _cancelled,
+            NoShowMarked: _no_show,
+            Reinstated: _reinstated,
+            NoteAdded: _note_added,
+            ConflictRaised: _conflict_raised,
+            ConflictSettled: _conflict_settled,
+            ConflictCleared: _conflict_cleared,
+            PropertySetUp: _property_set_up,
+            BusinessDateRolled: _rolled,
+            RoomTypeAdded: _room_type_added,
+            RoomAdded: _room_added,
+            RoomStatusSet: _room_status_set,
+            NightsHeld: _nights_held,
+            HoldConfirmed: _hold_confirmed,
+            AlarmRaised: _alarm_raised,
+            AlarmCleared: _alarm_cleared,
+        }
+    ),
 )

@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
+import msgspec
+
 from appliance.engines.housekeeping.messages import RoomStatus
 from appliance.engines.pricing.messages import quote as at_rate
-from appliance.engines.stays.messages import Fee, Night, StayState
+from appliance.engines.stays.messages import ConflictItem, Fee, ItemField, Night, StayState
 from appliance.kernel.reader import Reader
 from appliance.kernel.sealed import Sealed
 
@@ -57,6 +59,7 @@ class StayLine:
     booked_at_ms: int
     arrived_on: date | None
     left_on: date | None
+    eta: str  # "HH:MM" on the property's wall; "" where nobody said
 
     @property
     def room_ready(self) -> bool | None:
@@ -90,6 +93,8 @@ class ConflictLine:
     settled_at_ms: int | None
     settled_by: str | None
     took_upstream: bool | None
+    items: tuple[ConflictItem, ...] = ()
+    accepted: tuple[ItemField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +127,7 @@ _COLUMNS = (
     "s.stay_id, s.state, s.source, s.upstream_id, s.code, s.upstream_code, s.room_type_id,"
     " s.room_id, r.number, r.status, r.occupied_by, s.arrival, s.departure, s.adults, s.children,"
     " s.channel, s.at_risk, s.nights_total_minor, s.fees_total_minor, s.currency,"
-    " s.conflicts_open, s.booked_at_ms, s.arrived_on, s.left_on"
+    " s.conflicts_open, s.booked_at_ms, s.arrived_on, s.left_on, s.eta"
 )
 _FROM = "FROM stays_stay s LEFT JOIN stays_room r USING (room_id)"
 _BY_ROOM = "ORDER BY r.number IS NULL, length(r.number), r.number, s.stay_id"
@@ -295,7 +300,8 @@ async def conflicts(
     """
     rows = await reader.rows(
         "SELECT conflict_id, stay_id, what, box_says, upstream_says, upstream_version,"
-        " raised_at_ms, settled_at_ms, settled_by, took_upstream FROM stays_conflict"
+        " raised_at_ms, settled_at_ms, settled_by, took_upstream, items,"
+        " coalesce(accepted, '[]') FROM stays_conflict"
         " WHERE (?1 IS NULL OR stay_id = ?1) AND (?2 = 0 OR settled_at_ms IS NULL)"
         " ORDER BY settled_at_ms IS NOT NULL, settled_at_ms DESC,"
         " what NOT IN ('at_risk', 'overbooked'), raised_at_ms, conflict_id LIMIT ?3",
@@ -307,6 +313,8 @@ async def conflicts(
         values = dict(zip(names, row, strict=True))
         took = values["took_upstream"]
         values["took_upstream"] = None if took is None else bool(took)
+        values["items"] = msgspec.json.decode(values["items"], type=tuple[ConflictItem, ...])
+        values["accepted"] = msgspec.json.decode(values["accepted"], type=tuple[ItemField, ...])
         found.append(ConflictLine(**values))
     return found
 

@@ -10,6 +10,7 @@ from appliance.engines.housekeeping.messages import RoomStatus
 from appliance.engines.stays.messages import (
     AssignRoom,
     CheckIn,
+    ItemField,
     LearnBooking,
     LinkUpstream,
     MoveRoom,
@@ -59,6 +60,15 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """Who at the box changed one point of a stay last, where, and when (UTC ms)."""
+
+    by: str
+    terminal: str | None
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """Everything one decision looks at."""
 
@@ -66,6 +76,7 @@ class Scene:
     stay: Stay | None = None
     rooms: Mapping[str, Room] = field(default_factory=dict)  # those the decision may touch
     room_types: Mapping[str, int] = field(default_factory=dict)  # id -> offline allotment
+    touches: Mapping[ItemField, Touch] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +159,20 @@ def load_learning(facts: Facts, command: LearnBooking, context: Context) -> Scen
         stay=stay,
         rooms=_rooms(facts, wanted, today),
         room_types=dict(types),
+        touches=_touches(facts, stay),
     )
+
+
+def _touches(facts: Facts, stay: Stay | None) -> dict[ItemField, Touch]:
+    if stay is None:
+        return {}
+    rows = facts.rows(
+        "SELECT field, by, terminal, at_ms FROM stays_touch WHERE stay_id = ?", (stay.stay_id,)
+    )
+    return {
+        ItemField(name): Touch(by=by, terminal=terminal, at_ms=at_ms)
+        for name, by, terminal, at_ms in rows
+    }
 
 
 def load_sale(facts: Facts, command: SellWalkIn, context: Context) -> Sale:

@@ -14,6 +14,7 @@ from appliance.engines.stays.messages import (
     CheckedOut,
     CheckInUndone,
     ConflictCleared,
+    ConflictItem,
     ConflictRaised,
     ConflictSettled,
     DepartedElsewhere,
@@ -41,6 +42,7 @@ class Conflict:
     what: str
     upstream_says: str
     nights: tuple[date, ...] = ()  # that it is about, where it is about some
+    items: tuple[ConflictItem, ...] = ()
     settled: bool = False
 
 
@@ -63,6 +65,7 @@ class Stay:
     fees: tuple[Fee, ...]
     channel: str
     says: UpstreamSays | None  # None: the PMS has not been heard of this stay yet
+    eta: str = ""
     moved: bool = False
     undone: bool = False  # a check-in was taken back: the PMS may still say "in house"
     conflicts: Mapping[str, Conflict] = field(default_factory=lambda: MappingProxyType({}))
@@ -98,6 +101,8 @@ def _booked(event: Booked) -> Stay:
             fees=event.fees,
             channel=event.channel,
             guests_version=event.guests_version,
+            eta=event.eta,
+            note_mark=event.note_mark,
         )
     return Stay(
         stay_id=event.stay_id,
@@ -115,6 +120,7 @@ def _booked(event: Booked) -> Stay:
         fees=event.fees,
         channel=event.channel,
         says=says,
+        eta=event.eta,
     )
 
 
@@ -173,7 +179,10 @@ def _words(stay: Stay, event: Event) -> Stay | None:
             return stay if event.says is None else replace(stay, says=event.says)
         case ConflictRaised():
             conflict = Conflict(
-                what=event.what, upstream_says=event.upstream_says, nights=event.nights
+                what=event.what,
+                upstream_says=event.upstream_says,
+                nights=event.nights,
+                items=event.items,
             )
             return replace(stay, conflicts=_with(stay, event.conflict_id, conflict))
         case ConflictSettled() | ConflictCleared():
@@ -196,6 +205,7 @@ def _changed(stay: Stay, event: BookingChanged) -> Stay:
         nights=event.nights,
         fees=event.fees,
         channel=event.channel,
+        eta=event.eta,
     )
 
 

@@ -142,8 +142,9 @@ def copies(hotel: Hotel, stay_id: str, count: int) -> None:
             (stay_id,),
         )
     hotel.db.execute(
-        f"{numbers} INSERT INTO stays_conflict"  # noqa: S608 - numbers from above
-        " SELECT 'c' || i, ? || i, 'overbooked', '', '', NULL, i, NULL, NULL, NULL, NULL FROM n",
+        f"{numbers} INSERT INTO stays_conflict (conflict_id, stay_id, what, box_says,"  # noqa: S608 - numbers from above
+        " upstream_says, raised_at_ms, items)"
+        " SELECT 'c' || i, ? || i, 'overbooked', '', '', i, '[]' FROM n",
         (stay_id,),
     )
 
