@@ -94,6 +94,32 @@ class ConfirmHold(Command):
     holder_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """The nights [start, end)."""
+
+    start: date
+    end: date
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseNights(Command):
+    """Close one room of a type for exactly these nights; replaces what `closure_id` closed before.
+
+    With `room_id` that very room is closed. What somebody holds already stays theirs: a closure
+    takes only what is free, overbooks nothing, and no stretches open everything again.
+    """
+
+    name: ClassVar[str] = "calendar.close_nights"
+    admission: ClassVar[Admission] = Admission.BULK
+    roles: ClassVar[frozenset[Role]] = KEEPERS
+    closure_id: str
+    room_type_id: str
+    room_id: str | None
+    stretches: tuple[Stretch, ...]
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightsHeld(Event):
@@ -163,3 +189,16 @@ class RoomAgain(Event):
     kind: ClassVar[str] = "calendar.room_again.v1"
     holder_id: str
     nights: tuple[date, ...]
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightsClosed(Event):
+    """A closure holds exactly these nights from now on; `left` are asked for and somebody else's."""
+
+    kind: ClassVar[str] = "calendar.nights_closed.v1"
+    closure_id: str
+    room_type_id: str
+    room_id: str | None
+    stretches: tuple[Stretch, ...]
+    left: tuple[Stretch, ...] = ()

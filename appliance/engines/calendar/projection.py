@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from appliance.engines.calendar.messages import (
     HoldConfirmed,
     HolderReleased,
+    NightsClosed,
     NightsHeld,
     ResourceClaimed,
     ResourceReleased,
@@ -93,6 +94,22 @@ def _nights_held(db: Connection, event: NightsHeld, _recorded: Recorded) -> None
     _note_beyond(db, event)
 
 
+def _nights_closed(db: Connection, event: NightsClosed, _recorded: Recorded) -> None:
+    for table in ("calendar_hold", "calendar_claim"):
+        db.execute(f"DELETE FROM {table} WHERE holder_id = ?", (event.closure_id,))  # noqa: S608 - two names
+    for stretch in event.stretches:
+        for night in nights(stretch.start, stretch.end):
+            db.execute(
+                "INSERT INTO calendar_hold VALUES (?, ?, ?, 1, 0)",
+                (event.closure_id, night.isoformat(), event.room_type_id),
+            )
+            if event.room_id is not None:
+                db.execute(
+                    "INSERT INTO calendar_claim VALUES (?, ?, ?)",
+                    (f"room:{event.room_id}", night.isoformat(), event.closure_id),
+                )
+
+
 def _note_beyond(db: Connection, event: NightsHeld) -> None:
     """A night that stays held for the same type is as much beyond the rooms as it was."""
     stretch = (event.holder_id, event.start.isoformat(), event.end.isoformat())
@@ -167,6 +184,7 @@ PROJECTION = Projection(
         RoomAdded: _room_added,
         RoomStatusSet: _room_status_set,
         NightsHeld: _nights_held,
+        NightsClosed: _nights_closed,
         ResourceClaimed: _resource_claimed,
         ResourceReleased: _resource_released,
         HolderReleased: _holder_released,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from appliance.engines.calendar import rules
+from appliance.engines.calendar import closing, rules
 from appliance.engines.calendar.messages import (
     ClaimResource,
+    CloseNights,
     ConfirmHold,
     HoldNights,
     ReleaseHolder,
@@ -89,6 +90,56 @@ def _load_type(facts: Facts, command: HoldNights, _context: Context) -> rules.Ty
     )
 
 
+def _closure_stream(command: CloseNights, _context: Context) -> str:
+    return f"hold/{command.closure_id}"
+
+
+def _load_closure(facts: Facts, command: CloseNights, _context: Context) -> closing.Shut:
+    own = [
+        (room_type, date.fromisoformat(night))
+        for room_type, night in facts.rows(
+            "SELECT room_type_id, night FROM calendar_hold WHERE holder_id = ? ORDER BY night",
+            (command.closure_id,),
+        )
+    ]
+    own_room = facts.row(
+        "SELECT resource FROM calendar_claim WHERE holder_id = ? LIMIT 1", (command.closure_id,)
+    )
+    rooms = facts.row(
+        "SELECT (SELECT count(*) FROM calendar_room r"
+        " WHERE r.room_type_id = t.room_type_id AND r.out_of_order = 0)"
+        " FROM calendar_room_type t WHERE room_type_id = ?",
+        (command.room_type_id,),
+    )
+    known = command.room_id is None or facts.row(
+        "SELECT 1 FROM calendar_room WHERE room_id = ? AND room_type_id = ?",
+        (command.room_id, command.room_type_id),
+    )
+    span = (
+        min((each.start for each in command.stretches), default=date.min).isoformat(),
+        max((each.end for each in command.stretches), default=date.min).isoformat(),
+    )
+    held = facts.rows(
+        "SELECT night, count(*) FROM calendar_hold WHERE room_type_id = ?"
+        " AND night >= ? AND night < ? AND holder_id <> ? GROUP BY night",
+        (command.room_type_id, *span, command.closure_id),
+    )
+    taken = facts.rows(
+        "SELECT night FROM calendar_claim WHERE resource = ?"
+        " AND night >= ? AND night < ? AND holder_id <> ?",
+        (f"{ROOM}{command.room_id}", *span, command.closure_id),
+    )
+    return closing.Shut(
+        capacity=None if rooms is None else rooms[0],
+        room_known=bool(known),
+        held={date.fromisoformat(night): count for night, count in held},
+        taken=frozenset(date.fromisoformat(night) for (night,) in taken),
+        own=tuple(own),
+        own_room_id=None if own_room is None else own_room[0].removeprefix(ROOM),
+        crowd=_load_crowd(facts, command.closure_id) if own else rules.Crowd(),
+    )
+
+
 def _load_claims(
     facts: Facts, command: ClaimResource | ReleaseResource, _context: Context
 ) -> rules.Claims:
@@ -144,6 +195,12 @@ ENGINE = Engine(
             stream=_hold_stream,
             load=_load_holding,
             decide=rules.release_holder,
+        ),
+        Handling(
+            command=CloseNights,
+            stream=_closure_stream,
+            load=_load_closure,
+            decide=closing.close_nights,
         ),
         Handling(
             command=ConfirmHold,

@@ -102,7 +102,7 @@ def hold_nights(state: TypeNights, command: HoldNights, _context: Context) -> De
     before = [(held.room_type_id, night) for night, held in state.own.items()]
     kept = [spot for spot in before if command.adding and spot[1] not in wanted]
     after = [*kept, *((command.room_type_id, night) for night in wanted)]
-    again = _room_again(state.crowd, command.holder_id, before, after)
+    again = room_again(state.crowd, command.holder_id, before, after)
     return [
         NightsHeld(
             holder_id=command.holder_id,
@@ -166,7 +166,7 @@ def release_holder(state: Holding, command: ReleaseHolder, _context: Context) ->
     kept = [spot for spot in state.spots if start is not None and spot[1] < start]
     return [
         HolderReleased(holder_id=command.holder_id, start=start),
-        *_room_again(state.crowd, command.holder_id, state.spots, kept),
+        *room_again(state.crowd, command.holder_id, state.spots, kept),
     ]
 
 
@@ -205,7 +205,7 @@ def _detail(room_type_id: str, spent: Sequence[date]) -> dict[str, object]:
     return {"room_type_id": room_type_id, "nights": [night.isoformat() for night in spent]}
 
 
-def _room_again(
+def room_again(
     crowd: Crowd, holder_id: str, before: Sequence[Spot], after: Sequence[Spot]
 ) -> Iterator[RoomAgain]:
     """Who is beyond the rooms no longer, once the holder holds `after` in place of `before`.
