@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import msgspec
 
+from appliance.engines.doors.messages import (
+    HolderKind,
+    KeyAtRisk,
+    KeyCut,
+    KeyRevoked,
+    KeyRiskCleared,
+    Risk,
+)
+from appliance.engines.housekeeping.messages import RoomStatusSet
 from appliance.engines.inventory.messages import RoomAdded, RoomTypeAdded
 from appliance.engines.payments.messages import DepositAsked, PaymentSettled
 from appliance.engines.stays.messages import (
@@ -30,6 +39,14 @@ from sync.money.charge import charge_body
 
 PAYMENTS: Final = "stripe"
 
+DOOR_CODE: Final = "pms.door_code"
+ROOM_STATE: Final = "pms.room_state"
+# Of these only the last one counts: they say how something is, not what happened.
+_LATEST_ONLY: Final = frozenset({DOOR_CODE, ROOM_STATE})
+# A key ends at most a day after the departure (doors, OVERHANG_S_MAX), and nobody reads its code
+# in a booking that is over: a log that is read from its start asks nothing for old stays.
+CODE_DAYS_MAX: Final = 3
+
 Reading = Callable[["Planner", Fact], list[Draft]]
 
 
@@ -40,11 +57,22 @@ class Planner:
     neither does a stay that another source sold: the PMS has never heard of it.
     """
 
-    def __init__(self, ledger: Ledger, mirror: Mirror, *, pms: str | None, payments: bool) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        mirror: Mirror,
+        *,
+        pms: str | None,
+        payments: bool,
+        door_codes: bool = False,
+        room_states: bool = False,
+    ) -> None:
         self._ledger = ledger
         self._mirror = mirror
         self._pms = pms or ""  # nothing is planned for a PMS that is not there
         self._payments = payments
+        self._door_codes = door_codes
+        self._room_states = room_states
 
     def read(self, fact: Fact, now_ms: int) -> list[Draft]:
         """Take one fact in; call inside the transaction that moves the cursor."""
@@ -56,24 +84,43 @@ class Planner:
             fact, "start", "the check-in was undone before it was sent", now_ms
         ):
             return []
-        if fact.kind in {CheckedIn.kind, RoomMoved.kind, RoomAssigned.kind}:
-            self._drop_unsent(fact, "assign", "a later act says the room", now_ms)
-        return [draft for draft in drafts if self._wanted(draft, fact)]
+        wanted = [draft for draft in drafts if self._wanted(draft, fact, now_ms)]
+        # A log that is read again must not drop what a later fact of it asked for.
+        if all(self._is_news(draft) for draft in drafts):
+            if fact.kind in {CheckedIn.kind, RoomMoved.kind, RoomAssigned.kind}:
+                self._drop_unsent(fact, "assign", "a later act says the room", now_ms)
+            for draft in wanted:
+                if draft.kind in _LATEST_ONLY:
+                    self._drop_of_lane(draft.lane, draft.kind, fact, "a later fact says it", now_ms)
+        return wanted
 
-    def _wanted(self, draft: Draft, fact: Fact) -> bool:
+    def _wanted(self, draft: Draft, fact: Fact, now_ms: int) -> bool:
         if draft.counterparty == PAYMENTS:
             return self._payments
-        learned = fact.origin is not None and fact.origin.source == self._pms
-        stay = self._mirror.stay(fact.body.get("stay_id") or "")
+        stay = self._mirror.stay(fact.body.get("stay_id") or fact.body.get("holder_id") or "")
         foreign = stay is not None and stay.source not in {None, self._pms}
-        return bool(self._pms) and not learned and not foreign
+        if not self._pms or foreign:
+            return False
+        if draft.kind == DOOR_CODE:
+            # Also where the PMS itself caused it: it does not know what its change did to a key.
+            ended = stay is None or _days_since(stay.departure, now_ms) > CODE_DAYS_MAX
+            return self._door_codes and not ended
+        return fact.origin is None or fact.origin.source != self._pms
+
+    def _is_news(self, draft: Draft) -> bool:
+        return not self._ledger.effects("natural_key = ?", draft.natural_key)
 
     def _drop_unsent(self, fact: Fact, what: str, sentence: str, now_ms: int) -> bool:
         """Let go of an act of the same stay that a later one made needless; True when it was."""
+        lane = lane_of(fact.body["stay_id"])
+        return self._drop_of_lane(lane, f"pms.{what}", fact, sentence, now_ms)
+
+    def _drop_of_lane(self, lane: str, kind: str, fact: Fact, sentence: str, now_ms: int) -> bool:
         unsent = self._ledger.effects(
-            "lane = ? AND kind = ? AND state = 'queued' AND first_sent_ms IS NULL",
-            lane_of(fact.body["stay_id"]),
-            f"pms.{what}",
+            "lane = ? AND kind = ? AND state = 'queued' AND first_sent_ms IS NULL AND made_ms <= ?",
+            lane,
+            kind,
+            fact.at_wall_ms,
         )
         for effect in unsent:
             self._ledger.turn(effect.id, EffectState.EXPIRED, sentence, now_ms)
@@ -168,6 +215,54 @@ class Planner:
         """The guest did not come."""
         return [] if fact.body["by_upstream"] else [self._draft(fact, "no_show", {})]
 
+    # -- doors and rooms -------------------------------------------------------------------------
+
+    def key_changed(self, fact: Fact) -> list[Draft]:
+        """A stay's key was cut or ended: what the PMS has as the door's code may be old."""
+        body = fact.body
+        if body["holder_kind"] != HolderKind.STAY or body.get("joiner"):
+            return []
+        what = "cut" if fact.kind == KeyCut.kind else "ended"
+        return [self._door_code(fact, body["holder_id"], f"{body['key_id']}:{what}")]
+
+    def key_at_risk(self, fact: Fact) -> list[Draft]:
+        """A code that the lock refuses is not told; one that it takes after all is told again."""
+        body = fact.body
+        if fact.kind == KeyAtRisk.kind and body["why"] != Risk.LOCK_REFUSED:
+            return []
+        return [self._door_code(fact, body["stay_id"], fact.command_id)]
+
+    def _door_code(self, fact: Fact, stay_id: str, because: str) -> Draft:
+        stay = self._mirror.stay(stay_id)
+        names = "generation valid_from_s valid_until_s"
+        told = {name: fact.body[name] for name in names.split() if name in fact.body}
+        room_id = None if stay is None else stay.room_id
+        return self._draft(
+            fact,
+            "door_code",
+            {"room_id": room_id, **told},
+            stay_id=stay_id,
+            key=f"{self._pms}.door_code:{stay_id}:{because}",
+        )
+
+    def room_status(self, fact: Fact) -> list[Draft]:
+        """A room is clean, dirty, inspected or out of order."""
+        body = fact.body
+        if not self._room_states:
+            return []
+        return [
+            Draft(
+                natural_key=f"{self._pms}.room_state:{body['room_id']}:{fact.command_id}",
+                counterparty=self._pms,
+                lane=f"room:{body['room_id']}",
+                kind=ROOM_STATE,
+                body=msgspec.json.encode({"room_id": body["room_id"], "status": body["status"]}),
+                priority=Priority.REST,
+                made_ms=fact.at_wall_ms,
+                trace=fact.trace,
+            )
+        ]
+
     # -- money -----------------------------------------------------------------------------------
 
     def settled(self, fact: Fact) -> list[Draft]:
@@ -209,8 +304,9 @@ class Planner:
         *,
         priority: int = Priority.STAY,
         key: str | None = None,
+        stay_id: str | None = None,
     ) -> Draft:
-        stay_id = fact.body["stay_id"]
+        stay_id = stay_id or fact.body["stay_id"]
         # The command's id, not the position: a restored log numbers other facts alike.
         natural_key = key or f"{self._pms}.{what}:{stay_id}:{fact.command_id}"
         return Draft(
@@ -230,6 +326,10 @@ def lane_of(stay_id: str) -> str:
     return f"stay:{stay_id}"
 
 
+def _days_since(day: date, now_ms: int) -> int:
+    return (datetime.fromtimestamp(now_ms / 1000, UTC).date() - day).days
+
+
 _READINGS: Final[Mapping[str, Reading]] = {
     RoomAdded.kind: Planner.room_added,
     RoomTypeAdded.kind: Planner.room_type_added,
@@ -244,6 +344,11 @@ _READINGS: Final[Mapping[str, Reading]] = {
     CheckedOut.kind: Planner.checked_out,
     StayCancelled.kind: Planner.cancelled,
     NoShowMarked.kind: Planner.no_show,
+    KeyCut.kind: Planner.key_changed,
+    KeyRevoked.kind: Planner.key_changed,
+    KeyAtRisk.kind: Planner.key_at_risk,
+    KeyRiskCleared.kind: Planner.key_at_risk,
+    RoomStatusSet.kind: Planner.room_status,
     PaymentSettled.kind: Planner.settled,
     DepositAsked.kind: Planner.deposit_asked,
 }

@@ -65,9 +65,8 @@ class Running:
         self.pull: Puller | None = None
         self._probes: dict[str, Any] = {}
         if settings.pms is not None:
-            pms = choose(
-                settings.pms, self._gate, Parts(ledger=self.ledger, mirror=self.mirror, clock=clock)
-            )
+            parts = Parts(ledger=self.ledger, mirror=self.mirror, clock=clock, home=home)
+            pms = choose(settings.pms, self._gate, parts)
             self.pull = Puller(
                 source=pms.source,
                 ledger=self.ledger,
@@ -98,6 +97,8 @@ class Running:
                 self.mirror,
                 pms=self.pms_name,
                 payments=settings.stripe is not None,
+                door_codes=settings.door_codes,
+                room_states=settings.room_states,
             ),
             pushers=self.pushers,
             clock=clock,

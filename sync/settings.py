@@ -30,6 +30,9 @@ class SyncSettings:
     pull_interval_s: float = 10.0
     overlap_s: int = OVERLAP_S
     report_interval_s: float = 5.0
+    # What the PMS is told beyond bookings and bills.
+    door_codes: bool = False
+    room_states: bool = False
 
     @property
     def restored_marker(self) -> Path:
@@ -51,6 +54,8 @@ def from_box(settings: Settings, environment: Mapping[str, str]) -> SyncSettings
         stripe=stripe,
         pull_interval_s=settings.sync.pms.pull_interval_s,
         overlap_s=int(settings.sync.pms.overlap_s),
+        door_codes=settings.sync.pms.door_codes,
+        room_states=settings.sync.pms.room_states,
     )
 
 

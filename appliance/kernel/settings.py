@@ -154,6 +154,20 @@ class PmsSettings(_Section):
     overlap_s: Seconds = Field(
         description="Seconds that each look reaches back before the last, against late changes.",
     )
+    door_codes: bool = Field(
+        default=False,
+        description="Write each guest's door code into their booking there, for its own messages.",
+    )
+    room_states: bool = Field(
+        default=False,
+        description="Tell the booking system when a room is dirty, clean, inspected or out of order.",
+    )
+    stream_url: str = Field(
+        default="",
+        pattern=r"^(wss?://.+)?$",
+        description="Where the booking system tells of changes as they happen (Mews:"
+        " wss://ws.mews.com); empty looks for them only, and takes no device commands.",
+    )
 
 
 class PaymentSettings(_Section):

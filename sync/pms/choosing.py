@@ -7,6 +7,7 @@ from typing import Final, Protocol, assert_never
 
 from appliance.kernel.clock import Clock
 from sync.gate import Gate
+from sync.home import Home
 from sync.ledger import Ledger
 from sync.manners import MEWS_RULES, Rule
 from sync.mirror import Mirror
@@ -38,6 +39,7 @@ class Parts:
     ledger: Ledger
     mirror: Mirror
     clock: Clock
+    home: Home
 
 
 def name_of(account: PmsAccount | None) -> str | None:
@@ -61,6 +63,12 @@ def _mews(account: MewsAccount, make_gate: MakeGate, parts: Parts) -> Pms:
         source=MewsSource(
             client=client, ledger=parts.ledger, mirror=parts.mirror, clock=parts.clock
         ),
-        pusher=MewsPush(client=client, ledger=parts.ledger, mirror=parts.mirror, clock=parts.clock),
+        pusher=MewsPush(
+            client=client,
+            ledger=parts.ledger,
+            mirror=parts.mirror,
+            clock=parts.clock,
+            home=parts.home,
+        ),
         probe=client.probe,
     )

@@ -10,12 +10,15 @@ import msgspec
 from appliance.kernel.clock import Clock
 from appliance.kernel.money import decimal_of
 from sync.gate import Gate
+from sync.home import Home
 from sync.ledger import Effect, EffectState, Ledger
 from sync.mirror import Known, Mirror
 from sync.outcome import Homeward, Manual, NotSent, Outcome, Refused, Succeeded
 from sync.pms.linking import link_letter
 from sync.pms.mews.book import MewsBooking
 from sync.pms.mews.client import Fine, MewsClient, failure
+from sync.pms.mews.codes import NOT_THERE, MewsCodes
+from sync.pms.mews.rooms import push_room_state
 from sync.pms.mews.rows import known_of
 from sync.pms.mews.source import HOUSE, RESERVATIONS
 from sync.pms.mews.steps import MAKE_IT_SO, Act, Step
@@ -31,6 +34,8 @@ NO_UNDO: Final = (
     "open the reservation in Mews and undo the check-in there"
 )
 _HAD_PAYMENT: Final = Succeeded(sentence="Mews had the payment already", evidence="read_back")
+# Every push of these reads first or says the same again.
+LOOKS_ITSELF: Final = frozenset({"pms.door_code", "pms.room_state"})
 GONE: Final = "Mews no longer shows this reservation"
 
 
@@ -39,13 +44,16 @@ class MewsPush:
 
     gives_up = True
 
-    def __init__(self, *, client: MewsClient, ledger: Ledger, mirror: Mirror, clock: Clock) -> None:
+    def __init__(
+        self, *, client: MewsClient, ledger: Ledger, mirror: Mirror, clock: Clock, home: Home
+    ) -> None:
         self.gate: Gate = client.gate
         self._client = client
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
         self._booking = MewsBooking(client=client, ledger=ledger, mirror=mirror)
+        self._codes = MewsCodes(client=client, home=home)
 
     async def reconcile(self, effect: Effect) -> Outcome | None:
         """Read back whether the act is done there already; None: go on and send it."""
@@ -76,13 +84,27 @@ class MewsPush:
             return await self._booking.push(effect, told, house)
         if effect.kind == "pms.undo_start":
             return Manual(sentence=NO_UNDO)
+        if effect.kind == "pms.door_code":
+            return await self._code(told, house)
+        if effect.kind == "pms.room_state":
+            return await push_room_state(self._client, told, self._room(told["room_id"], house))
         return await self._act(effect, told, house)
+
+    async def _code(self, told: dict[str, Any], house: House) -> Outcome:
+        stay = self._mirror.stay(told["stay_id"])
+        if stay is None or stay.upstream_id is None:
+            return NOT_THERE
+        return await self._codes.push(
+            stay.stay_id, stay.upstream_id, lambda room_id: self._room(room_id, house)
+        )
 
     async def _reconcile(
         self, effect: Effect, told: dict[str, Any], house: House
     ) -> Outcome | None:
         if effect.kind == "pms.book":
             return await self._booking.reconcile(effect, told, house)
+        if effect.kind in LOOKS_ITSELF:
+            return None
         act = self._act_of(told, house)
         if not isinstance(act, Act) or effect.kind == "pms.undo_start":
             return None  # sending says why it cannot be
