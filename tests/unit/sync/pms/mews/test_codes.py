@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -83,10 +84,10 @@ def discreet(bench: SyncBench, caplog: pytest.LogCaptureFixture) -> Iterator[Non
         assert secret not in said
 
 
-def cut(bench: SyncBench, code: DoorCode = CODE, key_id: str = "key_1", **more: object) -> None:
+def cut(bench: SyncBench, code: DoorCode = CODE, key_id: str = "key_1", **more: Any) -> None:
     """A key is cut here, and from now on this is its code."""
     bench.box.codes["stay_1"] = code
-    fields = {
+    fields: dict[str, Any] = {
         "key_id": key_id,
         "holder_kind": HolderKind.STAY,
         "holder_id": "stay_1",
@@ -98,7 +99,7 @@ def cut(bench: SyncBench, code: DoorCode = CODE, key_id: str = "key_1", **more: 
         "cti": "00",
         "slot": 3,
     }
-    bench.box.say(KeyCut(**{**fields, **more}))  # type: ignore[arg-type]
+    bench.box.say(KeyCut(**{**fields, **more}))
 
 
 def revoke(bench: SyncBench, key_id: str = "key_1") -> None:
@@ -266,7 +267,7 @@ async def test_a_box_that_is_away_is_asked_again(bench: SyncBench) -> None:
     "more", [{"joiner": 1}, {"holder_kind": HolderKind.STAFF}, {"holder_id": "nobody"}]
 )
 async def test_keys_of_others_are_no_business_of_the_pms(
-    bench: SyncBench, more: dict[str, object]
+    bench: SyncBench, more: dict[str, Any]
 ) -> None:
     cut(bench, **more)
     await bench.turns(2)
