@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from appliance.kernel.clock import Clock, sleep
@@ -67,6 +67,7 @@ class Gate:
         self._chance = chance or random.Random()  # noqa: S311 - spreads load, guards nothing
         # At Mews a 403 is a rule of the hotel's business, at others it is about our key.
         self._refusals = {HTTP_UNAUTHORISED} | ({HTTP_FORBIDDEN} if forbidden_is_ours else set())
+        self._judged_by_client: frozenset[int] = frozenset()
         used = ledger.kept(f"limiter.{name}", tuple[tuple[tuple[int, int], ...], ...], ())
         self._limiter = Limiter(rules=rules, used=used)
         self._breaker: Breaker = ledger.kept(f"breaker.{name}", Breaker, Breaker())
@@ -100,6 +101,35 @@ class Gate:
         if self._remote_offset_ms is None:
             return None
         return self._now_ms() + self._remote_offset_ms
+
+    def leave_to_client(self, *statuses: int) -> None:
+        """These answers prove nothing by themselves: the client looks closer, and may `refuse`."""
+        self._judged_by_client = frozenset(statuses)
+
+    def refuse(self, sentence: str) -> None:
+        """The client knows that they do not take our credentials: a person must look."""
+        self._settle(self._breaker.refused(self._now_ms(), sentence))
+
+    def wait(self, wait_ms: int, sentence: str) -> None:
+        """The client knows that nothing can be sent for so long (no token can be had)."""
+        limited = self._breaker.limited(self._now_ms(), wait_ms, self._chance)
+        self._settle(replace(limited, sentence=sentence))
+
+    def heed(self, remaining: tuple[int | None, ...]) -> None:
+        """What the vendor says is left of each rule's window, in the order of the rules.
+
+        Written down with the next request: until then nobody but us has learned of it.
+        """
+        self._limiter = self._limiter.heed(self._now_ms(), remaining)
+
+    async def send_aside(self, request: Request) -> Answer | NoAnswer:
+        """Send once outside the limit and its cool-down: a token endpoint has rules of its own."""
+        reply = await self._transport.send(request)
+        if isinstance(reply, NoAnswer) or reply.status >= HTTP_SERVER_ERROR:
+            self._learn(reply)
+        else:
+            self._learn_time(reply)
+        return reply
 
     async def send(self, request: Request, *, probe: bool = False) -> Answer | NoAnswer | Held:
         """Send once, when the limit and the breaker allow it."""
@@ -159,8 +189,9 @@ class Gate:
             sentence = f"{self.name} does not answer ({reply.why})"
             self._settle(self._breaker.failed(now_ms, sentence, self._chance))
             return
-        if (date_ms := http_date_ms(reply.headers.get("date"))) is not None:
-            self._remote_offset_ms = date_ms - now_ms
+        self._learn_time(reply)
+        if reply.status in self._judged_by_client:
+            return
         if reply.status == HTTP_TOO_MANY:
             wait_ms = retry_after_ms(reply.headers.get("retry-after"), now_ms)
             self._settle(self._breaker.limited(now_ms, wait_ms, self._chance))
@@ -172,6 +203,10 @@ class Gate:
             self._settle(self._breaker.failed(now_ms, sentence, self._chance))
         else:
             self._confirm(now_ms)
+
+    def _learn_time(self, reply: Answer) -> None:
+        if (date_ms := http_date_ms(reply.headers.get("date"))) is not None:
+            self._remote_offset_ms = date_ms - self._now_ms()
 
     def _confirm(self, now_ms: int) -> None:
         self.last_confirmed_ms = now_ms

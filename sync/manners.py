@@ -41,6 +41,13 @@ class Rule:
 # Mews: 200 in 30 s (cloud.md 1.3). Ten are kept for what may be under way when we restart, and
 # one second is added because requests bunch up on their way.
 MEWS_RULES: Final = (Rule(requests_max=190, window_ms=31_000),)
+# Guesty: 15 a second, 120 a minute, 5,000 an hour (cloud.md 1.1), each with some kept for what is
+# under way when we restart and some time added for requests that bunch up on their way.
+GUESTY_RULES: Final = (
+    Rule(requests_max=13, window_ms=1_100),
+    Rule(requests_max=110, window_ms=61_000),
+    Rule(requests_max=4_800, window_ms=3_605_000),
+)
 # Stripe: 25 requests a second and key by default; we stay at 20.
 STRIPE_RULES: Final = (Rule(requests_max=20, window_ms=1_000),)
 
@@ -77,6 +84,23 @@ class Limiter:
                 alive.append((start_ms, 1))
             spent.append(tuple(alive))
         return replace(self, used=tuple(spent))
+
+    def heed(self, now_ms: int, remaining: tuple[int | None, ...]) -> Limiter:
+        """Believe the vendor where it leaves less than we count, rule by rule; None says nothing.
+
+        Whoever else asks in our name is counted here as if we had asked just now.
+        """
+        heeded = []
+        for rule, used, left in zip(self.rules, self._used(), remaining, strict=True):
+            alive = list(_alive(rule, used, now_ms))
+            ours = rule.requests_max - sum(count for _, count in alive)
+            if left is not None and left < ours:
+                start_ms = now_ms - now_ms % _slice_ms(rule)
+                if alive and alive[-1][0] == start_ms:
+                    ours += alive.pop()[1]
+                alive.append((start_ms, ours - max(0, left)))
+            heeded.append(tuple(alive))
+        return replace(self, used=tuple(heeded))
 
     def _used(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         return self.used if len(self.used) == len(self.rules) else ((),) * len(self.rules)

@@ -111,3 +111,21 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(text: str | None, wait_ms: 
 @given(st.integers(min_value=0, max_value=500), st.integers())
 def test_jitter_stays_between_floor_and_cap(tries: int, seed: int) -> None:
     assert 100 <= full_jitter_ms(tries, 100, 5_000, random.Random(seed)) <= 5_000
+
+
+def test_what_the_vendor_says_is_left_is_believed_where_it_is_less() -> None:
+    rules = (Rule(requests_max=10, window_ms=1_000), Rule(requests_max=100, window_ms=60_000))
+    limiter = Limiter(rules=rules).spend(0).heed(0, (3, None))
+    for _ in range(3):
+        assert limiter.wait_ms(0) == 0
+        limiter = limiter.spend(0)
+    assert limiter.wait_ms(0) > 0
+    assert limiter.wait_ms(1_100) == 0
+    more = Limiter(rules=rules).spend(0)
+    assert more.heed(0, (50, 5000)) == more
+
+
+def test_nothing_left_means_waiting_for_the_window() -> None:
+    limiter = Limiter(rules=(Rule(requests_max=10, window_ms=1_000),)).heed(500, (0,))
+    assert limiter.wait_ms(500) >= 990
+    assert limiter.wait_ms(2_000) == 0
