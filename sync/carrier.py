@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, assert_never
 from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.tasks import Nursery
 from sync.gate import Gate
-from sync.ledger import OPEN, Effect, EffectState, Ledger
+from sync.ledger import FINAL, OPEN, Effect, EffectState, Ledger
 from sync.manners import full_jitter_ms
 from sync.outcome import (
     Again,
@@ -310,6 +310,25 @@ class Carrier:
             )
         self.wake()
         return "it is queued again, and looked up before anything is sent"
+
+    def learn(self, effect_id: str, outcome: Outcome) -> bool:
+        """Settle an effect by evidence that came from elsewhere, inside the caller's transaction.
+
+        False when it is being sent just now (its own answer settles it), is over, or is no news.
+        """
+        effect = self._ledger.effect(effect_id)
+        if effect is None or effect.state is EffectState.SENDING or effect.state in FINAL:
+            return False
+        if isinstance(outcome, Unknown | NotSent | Again | NewAttempt):
+            return False
+        pusher = self._pushers[effect.counterparty]
+        with self._ledger.transaction():
+            state, fields = self._next(effect, pusher, outcome)
+            ref = getattr(outcome, "provider_ref", None)
+            if state is effect.state and ref in {None, effect.provider_ref}:
+                return False
+            self._enter(effect, state, outcome, **fields)
+        return True
 
     def settle_by_hand(self, effect_id: str) -> str:
         """A person did it at the vendor; says what was done."""

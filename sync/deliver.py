@@ -7,7 +7,13 @@ import logging
 import random
 from typing import Any, Final
 
-from appliance.engines.payments.messages import NoteIntent
+from appliance.engines.payments.messages import (
+    NoteCapture,
+    NoteCardSetUp,
+    NoteIntent,
+    NotePayLink,
+    NoteRefund,
+)
 from appliance.engines.payments.messages import Refusal as PaymentRefusal
 from appliance.engines.stays.messages import LearnBooking
 from appliance.engines.stays.messages import Refusal as StayRefusal
@@ -32,7 +38,10 @@ LOOK_S: Final = 30.0
 _LATER: Final = frozenset({KernelRefusal.OVERLOADED, KernelRefusal.NOT_STORED})
 # Noes that mean "I know that already".
 _KNOWN: Final = {
-    NoteIntent.name: frozenset({PaymentRefusal.ALREADY_FINAL.value}),
+    **{
+        note.name: frozenset({PaymentRefusal.ALREADY_FINAL.value})
+        for note in (NoteCapture, NoteCardSetUp, NoteIntent, NotePayLink, NoteRefund)
+    },
     LearnBooking.name: frozenset({StayRefusal.UNCHANGED.value}),
     "stays.link_upstream": frozenset({StayRefusal.UNCHANGED.value}),
 }

@@ -28,6 +28,8 @@ class Succeeded:
     sentence: str
     provider_ref: str | None = None
     evidence: str = "answer"
+    # What else is to be told of it: `capture_by_s`, `amount_minor`, `customer_ref`, ...
+    detail: dict[str, Any] = field(default_factory=dict)
     home: tuple[Homeward, ...] = ()
     # Written in the same transaction as the success itself, so that a kill leaves both or neither.
     within: Callable[[], None] | None = None
@@ -45,12 +47,13 @@ class Declined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequiresAction:
-    """The guest must confirm it themselves."""
+    """The guest must confirm it themselves; `detail` may hold the `url` where they do."""
 
     sentence: str
     code: str | None = None
     provider_ref: str | None = None
     evidence: str = "answer"
+    detail: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +96,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expired:
-    """Its usefulness ended before it was ever sent."""
+    """Its usefulness ended: before it was ever sent, or proven undone and too late now."""
 
     sentence: str
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

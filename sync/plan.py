@@ -18,7 +18,7 @@ from appliance.engines.doors.messages import (
 )
 from appliance.engines.housekeeping.messages import RoomStatusSet
 from appliance.engines.inventory.messages import RoomAdded, RoomTypeAdded
-from appliance.engines.payments.messages import DepositAsked, PaymentSettled
+from appliance.engines.payments.messages import PaymentSettled
 from appliance.engines.stays.messages import (
     Booked,
     BookingChanged,
@@ -35,9 +35,7 @@ from appliance.engines.stays.messages import (
 from sync.home import Fact
 from sync.ledger import Draft, EffectState, Ledger, Priority
 from sync.mirror import Mirror, Stay
-from sync.money.charge import charge_body
-
-PAYMENTS: Final = "stripe"
+from sync.money.owed import drafts_of
 
 DOOR_CODE: Final = "pms.door_code"
 ROOM_STATE: Final = "pms.room_state"
@@ -63,7 +61,7 @@ class Planner:
         mirror: Mirror,
         *,
         pms: str | None,
-        payments: bool,
+        payments: str | None,
         door_codes: bool = False,
         room_states: bool = False,
     ) -> None:
@@ -78,7 +76,7 @@ class Planner:
         """Take one fact in; call inside the transaction that moves the cursor."""
         reading = _READINGS.get(fact.kind)
         if reading is None:
-            return []
+            return drafts_of(fact, self._payments)
         drafts = reading(self, fact)
         if fact.kind == CheckInUndone.kind and self._drop_unsent(
             fact, "start", "the check-in was undone before it was sent", now_ms
@@ -95,8 +93,6 @@ class Planner:
         return wanted
 
     def _wanted(self, draft: Draft, fact: Fact, now_ms: int) -> bool:
-        if draft.counterparty == PAYMENTS:
-            return self._payments
         stay = self._mirror.stay(fact.body.get("stay_id") or fact.body.get("holder_id") or "")
         foreign = stay is not None and stay.source not in {None, self._pms}
         if not self._pms or foreign:
@@ -273,29 +269,6 @@ class Planner:
         key = f"{self._pms}.payment:{body['payment_id']}"
         return [self._draft(fact, "payment", told, key=key)]
 
-    def deposit_asked(self, fact: Fact) -> list[Draft]:
-        """An intent to charge becomes one frozen request, in a lane of its own."""
-        body = fact.body
-        return [
-            Draft(
-                natural_key=f"{PAYMENTS}.charge:{body['intent_id']}",
-                counterparty=PAYMENTS,
-                lane=f"intent:{body['intent_id']}",
-                kind=f"{PAYMENTS}.charge",
-                body=charge_body(
-                    intent_id=body["intent_id"],
-                    amount_minor=body["amount_minor"],
-                    currency=body["currency"],
-                    customer_ref=body["customer_ref"],
-                    method_ref=body["method_ref"],
-                ),
-                priority=Priority.STAY,
-                made_ms=fact.at_wall_ms,
-                not_after_ms=body["not_after_s"] * 1000,
-                trace=fact.trace,
-            )
-        ]
-
     def _draft(
         self,
         fact: Fact,
@@ -350,5 +323,4 @@ _READINGS: Final[Mapping[str, Reading]] = {
     KeyRiskCleared.kind: Planner.key_at_risk,
     RoomStatusSet.kind: Planner.room_status,
     PaymentSettled.kind: Planner.settled,
-    DepositAsked.kind: Planner.deposit_asked,
 }

@@ -16,10 +16,11 @@ from sync.follow import Follower
 from sync.gate import Gate
 from sync.home import Home, HomeAwayError, HomeSaidNoError
 from sync.ledger import Ledger
-from sync.manners import STRIPE_RULES, Rule, Standing
+from sync.manners import Rule, Standing
 from sync.mirror import Mirror
-from sync.money.stripe import Stripe
-from sync.plan import PAYMENTS, Planner
+from sync.money.choosing import Looker, MoneyAccounts, add_pulls
+from sync.money.choosing import choose as choose_money
+from sync.plan import Planner
 from sync.pms.choosing import Parts, choose, name_of
 from sync.pms.puller import Puller
 from sync.settings import SyncSettings
@@ -76,10 +77,11 @@ class Running:
             )
             self.pushers[pms.source.name] = pms.pusher
             self._probes[pms.source.name] = pms.probe
-        if settings.stripe is not None:
-            gate = self._gate(PAYMENTS, STRIPE_RULES)
-            stripe = Stripe(account=settings.stripe, gate=gate, clock=clock)
-            self.pushers[PAYMENTS], self._probes[PAYMENTS] = stripe, stripe.probe
+        self.money = choose_money(
+            MoneyAccounts(stripe=settings.stripe), self._gate, self.ledger, clock
+        )
+        self.pushers |= self.money.pushers
+        self._probes |= self.money.probes
         self.carrier = Carrier(
             ledger=self.ledger,
             pushers=self.pushers,
@@ -96,7 +98,7 @@ class Running:
                 self.ledger,
                 self.mirror,
                 pms=self.pms_name,
-                payments=settings.stripe is not None,
+                payments=self.money.provider,
                 door_codes=settings.door_codes,
                 room_states=settings.room_states,
             ),
@@ -105,6 +107,11 @@ class Running:
             on_effects=self._wake_all,
             on_mismatch=self._reconcile_first,
         )
+        add_pulls(self.money, self.carrier, self.ledger, clock)
+        self.lookers = [
+            Looker(pull, clock=clock, interval_s=settings.money_interval_s, on_news=self._wake_all)
+            for pull in self.money.pulls
+        ]
         self.look_now = asyncio.Event()
         self._hinted = asyncio.Event()
         self._changed = asyncio.Event()
@@ -123,6 +130,8 @@ class Running:
         if self.pull is not None:
             self._nursery.deadly("sync: pull", self._pull_for_ever(self.pull))
             self._nursery.deadly("sync: hints", self._follow_hints(self.pull))
+        for looker in self.lookers:
+            self._nursery.deadly(f"sync: {looker.pull.name} look", looker.run())
         for name, probe in self._probes.items():
             work = self.gates[name].probe_for_ever(probe)
             self._nursery.deadly(f"sync: {name} probe", work)
@@ -223,6 +232,9 @@ class Running:
         self.deliverer.news.set()
 
     def _reconcile_first(self) -> None:
+        for looker in self.lookers:
+            looker.pull.start_over()
+            looker.now.set()
         if self.pull is not None:
             name = self.pull.source.name
             self.pull.start_over()

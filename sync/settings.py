@@ -28,6 +28,8 @@ class SyncSettings:
     stripe: StripeAccount | None = None
     # R5 of anchors.md asks for new bookings within 30 s of the line's return.
     pull_interval_s: float = 10.0
+    # A guest who pays at a link waits for the desk to see it; Stripe allows 100 reads a second.
+    money_interval_s: float = 15.0
     overlap_s: int = OVERLAP_S
     report_interval_s: float = 5.0
     # What the PMS is told beyond bookings and bills.

@@ -17,7 +17,7 @@ PARKED_MAX: Final = 200
 def standing(ledger: Ledger, mirror: Mirror, gates: Iterable[Gate]) -> dict[str, Any]:
     """What the command socket's `report` takes."""
     unknown = ledger.db.execute(
-        "SELECT count(*) FROM effect WHERE kind = 'stripe.charge'"
+        "SELECT count(*) FROM effect WHERE (kind LIKE 'stripe.%' OR kind LIKE 'ccavenue.%')"
         " AND state IN ('unknown', 'reconciling')"
     ).fetchone()[0]
     return {

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from appliance.kernel.clock import Clock, sleep
 from twin.clouds.faults import BEFORE, Fault, Faults, Planned
-from twin.clouds.stripe import disputes, intents, lists, people, refunds, setups
+from twin.clouds.stripe import disputes, intents, lists, people, refunds, setups, shapes
 from twin.clouds.stripe.form import parse
 from twin.clouds.stripe.idempotency import Keys
 from twin.clouds.stripe.intents import Asked, Json
@@ -160,7 +160,9 @@ class StripeCloud:
                 request={"id": request_id, "idempotency_key": key},
                 name=name,
             )
-            return Reply.json(200, endpoint(asked)), True
+            return Reply.json(
+                200, shapes.expanded(asked.store, endpoint(asked), asked.params)
+            ), True
         except UnicodeDecodeError:
             error = invalid("The request body is not UTF-8.", code=None)
             return Reply.json(error.status, {"error": error.error}), False

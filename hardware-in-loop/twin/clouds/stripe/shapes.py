@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twin.clouds.stripe.store import StripeStore
-from twin.clouds.stripe.words import Status
+from twin.clouds.stripe.store import StripeStore, card_facts
+from twin.clouds.stripe.words import HOLD_S_MAX, Status
 
 Json = dict[str, Any]
 
@@ -84,6 +84,29 @@ def charge_shape(store: StripeStore, intent: Json, *, captured: bool) -> Json:
         "paid": True,
         "payment_intent": intent["id"],
         "payment_method": intent["payment_method"],
+        "payment_method_details": {"type": "card", "card": _card_used(intent, captured=captured)},
         "refunded": False,
         "status": "succeeded",
     }
+
+
+def _card_used(intent: Json, *, captured: bool) -> Json:
+    facts = {key: value for key, value in card_facts().items() if key in _OF_A_CHARGE}
+    facts |= {"amount_authorized": intent["amount"], "network": "visa"}
+    if not captured:
+        facts["capture_before"] = intent["created"] + HOLD_S_MAX
+    return facts
+
+
+_OF_A_CHARGE = frozenset(
+    {"brand", "checks", "country", "exp_month", "exp_year", "funding", "last4"}
+)
+
+
+def expanded(store: StripeStore, row: Json, params: Json) -> Json:
+    """The object with `latest_charge` whole instead of by its id, where `expand[]` asks for it."""
+    wanted = params.get("expand")
+    if not isinstance(wanted, list) or "latest_charge" not in wanted:
+        return row
+    charge = store.charges.get(row.get("latest_charge"))
+    return row if charge is None else {**row, "latest_charge": charge}

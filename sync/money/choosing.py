@@ -1,0 +1,121 @@
+"""Which money services this property has: their accounts choose the adapters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from appliance.kernel.clock import Clock, sleep
+from sync.carrier import Carrier, Pusher
+from sync.gate import Gate
+from sync.ledger import Ledger
+from sync.manners import STRIPE_RULES
+from sync.money.owed import STRIPE
+from sync.money.stripe import Stripe, StripeAccount, StripePull
+from sync.money.stripe.learning import Learning
+from sync.pms.choosing import MakeGate
+
+# A look that failed although the way is free (a broken answer) is repeated after this.
+FAILED_LOOK_S: Final = 5.0
+
+
+class MoneyPull(Protocol):
+    """What looks at a money service for what happened there."""
+
+    name: str
+    gate: Gate
+
+    async def look(self) -> bool:
+        """Everything since the last look; False when the way was cut and nothing moved."""
+        ...
+
+    def start_over(self) -> None:
+        """Something was restored: whatever was told may have been forgotten."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyAccounts:
+    """The accounts of one property; None: that service is not used."""
+
+    stripe: StripeAccount | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Money:
+    """The adapters; the pulls come when there is a carrier to tell."""
+
+    pushers: dict[str, Pusher] = field(default_factory=dict)
+    probes: dict[str, Any] = field(default_factory=dict)
+    pulls: list[MoneyPull] = field(default_factory=list)
+    stripe: Stripe | None = None
+
+    @property
+    def provider(self) -> str | None:
+        """Who takes the payments."""
+        return next(iter(self.pushers), None)
+
+
+def choose(accounts: MoneyAccounts, gate: MakeGate, ledger: Ledger, clock: Clock) -> Money:
+    """The adapters of these accounts."""
+    money = Money()
+    if accounts.stripe is not None:
+        stripe = Stripe(
+            account=accounts.stripe, gate=gate(STRIPE, STRIPE_RULES), clock=clock, ledger=ledger
+        )
+        money.stripe = stripe
+        money.pushers[STRIPE], money.probes[STRIPE] = stripe, stripe.probe
+    return money
+
+
+def add_pulls(money: Money, carrier: Carrier, ledger: Ledger, clock: Clock) -> None:
+    """What is learned there settles effects of this carrier."""
+    if (stripe := money.stripe) is not None:
+        learning = Learning(
+            ledger=ledger,
+            clock=clock,
+            learn=carrier.learn,
+            on_second=stripe.second_found,
+            link=stripe.link,
+        )
+        pull = StripePull(client=stripe.client, ledger=ledger, clock=clock, learning=learning)
+        money.pulls.append(pull)
+
+
+class Looker:
+    """One pull, again and again: at its interval, and at once when it is told to."""
+
+    def __init__(
+        self, pull: MoneyPull, *, clock: Clock, interval_s: float, on_news: Callable[[], None]
+    ) -> None:
+        self.pull = pull
+        self._clock = clock
+        self._interval_s = interval_s
+        self._on_news = on_news
+        self.now = asyncio.Event()
+        pull.gate.on_open(self.now.set)
+
+    async def look(self) -> bool:
+        """One look; what it brought is put on its way."""
+        done = await self.pull.look()
+        self._on_news()
+        return done
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            self.now.clear()
+            closed = self.pull.gate.closed_ms()
+            done = closed == 0 and await self.look()
+            await self._pause(self._interval_s if done or closed else FAILED_LOOK_S)
+
+    async def _pause(self, seconds: float) -> None:
+        alarm = asyncio.ensure_future(sleep(self._clock, seconds))
+        told = asyncio.ensure_future(self.now.wait())
+        try:
+            await asyncio.wait({alarm, told}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+            told.cancel()
