@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -18,6 +18,11 @@ from appliance.engines.stays.messages import LearnBooking
 from sync.carrier import Pusher
 from sync.gate import Gate
 from sync.mirror import Known
+
+# An act or a single record: what a cut line swallowed must be noticed, and tried again, within
+# ten seconds of its healing (anchors.md Y2). Longer lists may think longer.
+ACT_TIMEOUT_S: Final = 7.0
+LIST_TIMEOUT_S: Final = 20.0
 
 
 class NotFetchedError(Exception):

@@ -11,13 +11,11 @@ import msgspec
 from sync.gate import PROBE_TIMEOUT_S, Gate, Held
 from sync.outcome import Again, NotSent, Refused, Unknown
 from sync.pms.mews.words import COUNT_MAX, object_of
-from sync.pms.port import NotAskableError, NotFetchedError
+from sync.pms.port import ACT_TIMEOUT_S, LIST_TIMEOUT_S, NotAskableError, NotFetchedError
 from sync.transport import NoAnswer, Request
 
 PREFIX: Final = "/api/connector/v1/"
 CLIENT_NAME: Final = "Nightporter 1.0.0"
-# A thousand reservations take Mews some seconds; beyond this the line is cut.
-TIMEOUT_S: Final = 20.0
 # 408: too heavy, ask for less; below this a page is not what is too heavy.
 PAGE_MIN: Final = 50
 # A list of more pages than this is a mistake of ours in the filter.
@@ -70,7 +68,7 @@ class MewsClient:
         endpoint: str,
         body: Mapping[str, Any],
         *,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float = ACT_TIMEOUT_S,
         probe: bool = False,
     ) -> Reply:
         """One request, once."""
@@ -111,7 +109,12 @@ class MewsClient:
         raise NotFetchedError(f"{endpoint}: {_why(reply)}")
 
     async def pages(
-        self, endpoint: str, body: Mapping[str, Any], name: str
+        self,
+        endpoint: str,
+        body: Mapping[str, Any],
+        name: str,
+        *,
+        timeout_s: float = LIST_TIMEOUT_S,
     ) -> AsyncGenerator[list[dict[str, Any]], None]:
         """Every page of a list; raises NotFetchedError half way when the line goes.
 
@@ -120,7 +123,9 @@ class MewsClient:
         cursor = None
         for _ in range(PAGES_MAX):
             limitation = {"Count": self._page, "Cursor": cursor}
-            reply = await self.ask(endpoint, {**body, "Limitation": limitation})
+            reply = await self.ask(
+                endpoint, {**body, "Limitation": limitation}, timeout_s=timeout_s
+            )
             if isinstance(reply, Said) and reply.status == 408 and self._page > PAGE_MIN:
                 self._page //= 2
                 continue
@@ -136,10 +141,16 @@ class MewsClient:
         raise NotFetchedError(f"{endpoint}: the list has no end")
 
     async def all_of(
-        self, endpoint: str, body: Mapping[str, Any], name: str
+        self,
+        endpoint: str,
+        body: Mapping[str, Any],
+        name: str,
+        *,
+        timeout_s: float = ACT_TIMEOUT_S,
     ) -> list[dict[str, Any]]:
-        """A whole list; raises NotFetchedError."""
-        return [row async for page in self.pages(endpoint, body, name) for row in page]
+        """A whole list, by default a short one; raises NotFetchedError."""
+        pages = self.pages(endpoint, body, name, timeout_s=timeout_s)
+        return [row async for page in pages for row in page]
 
 
 def _why(reply: Reply) -> str:

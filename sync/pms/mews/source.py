@@ -26,7 +26,7 @@ from sync.pms.mews.words import (
     window,
     windows,
 )
-from sync.pms.port import NotFetchedError, Seen, Told, digest_of
+from sync.pms.port import LIST_TIMEOUT_S, NotFetchedError, Seen, Told, digest_of
 
 RESERVATIONS: Final = "reservations/getAll/2023-06-06"
 HOUSE: Final = "mews.house"
@@ -140,11 +140,15 @@ class MewsSource:
         people = sorted({row["AccountId"] for row in rows if row.get("AccountType") == "Customer"})
         for start in range(0, len(people), IDS_MAX):
             body = {"CustomerIds": people[start : start + IDS_MAX], "Extent": {"Customers": True}}
-            for found in await self._client.all_of("customers/getAll", body, "Customers"):
+            for found in await self._client.all_of(
+                "customers/getAll", body, "Customers", timeout_s=LIST_TIMEOUT_S
+            ):
                 customers[found["Id"]] = found
         ids = [row["Id"] for row in rows]
         for start in range(0, len(ids), IDS_MAX):
             body = {"ServiceOrderIds": ids[start : start + IDS_MAX], "Types": ["SpaceOrder"]}
-            for item in await self._client.all_of("orderItems/getAll", body, "OrderItems"):
+            for item in await self._client.all_of(
+                "orderItems/getAll", body, "OrderItems", timeout_s=LIST_TIMEOUT_S
+            ):
                 items.setdefault(item["ServiceOrderId"], []).append(item)
         return Around(customers=customers, items=items)
