@@ -219,12 +219,13 @@ class Carrier:
         if (ref := getattr(outcome, "provider_ref", None)) is not None:
             fields["provider_ref"] = ref
         self._ledger.turn(effect.id, state, outcome.sentence, self._now_ms(), **fields)
+        if pusher is not None:
+            self._post(pusher.told(effect, state, outcome))
         if isinstance(outcome, Succeeded):
+            # After its own news: a second charge is one only beside the first.
             if outcome.within is not None:
                 outcome.within()
             self._post(outcome.home)
-        if pusher is not None:
-            self._post(pusher.told(effect, state, outcome))
 
     def _post(self, letters: Sequence[Homeward]) -> None:
         for letter in letters:

@@ -81,16 +81,24 @@ class MoneyBench:
             )
         )
 
-    def ask_refund(self, refund_id: str = "refund_1", *, amount_minor: int = AMOUNT_MINOR) -> None:
-        """A payment is to go back."""
-        noted = self.sync.box.of("payments.note_intent")[-1]
+    def ask_refund(
+        self,
+        refund_id: str = "refund_1",
+        *,
+        amount_minor: int = AMOUNT_MINOR,
+        intent: tuple[str, str] | None = None,
+    ) -> None:
+        """A payment is to go back: the last one told, or this one by our id and theirs."""
+        if intent is None:
+            noted = self.sync.box.of("payments.note_intent")[-1]
+            intent = (noted["intent_id"], noted["provider_ref"])
         self.sync.box.say(
             RefundAsked(
                 refund_id=refund_id,
                 payment_id="payment_1",
                 stay_id="stay_1",
-                intent_id=noted["intent_id"],
-                provider_ref=noted["provider_ref"],
+                intent_id=intent[0],
+                provider_ref=intent[1],
                 amount_minor=amount_minor,
                 currency="EUR",
                 because="asked",

@@ -22,10 +22,15 @@ from sync.money.stripe.learning import Learning
 logger = logging.getLogger(__name__)
 
 CURSOR: Final = "stripe.events.cursor"
+LOOKED_S: Final = "stripe.looked_s"
 # Events of a page are handled together; more pages than this in one look are the next look's.
 EVENT_PAGES_MAX: Final = 50
-# How long Stripe keeps events, and so how far back objects are listed.
+# How long Stripe keeps events. Objects are listed from the last look, and at least so far back.
 KEPT_S: Final = 30 * 86_400
+# Two clocks, and what was under way at the last look.
+OVERLAP_S: Final = 86_400
+# A look that brought nothing is written down this often: it is only for after a long dark.
+LOOKED_GAP_S: Final = 3_600
 TYPES: Final = (
     "payment_intent.amount_capturable_updated",
     "payment_intent.canceled",
@@ -115,8 +120,15 @@ class StripePull:
                 if events:
                     self._ledger.keep(CURSOR, cursor)
             if not page.get("has_more") or not events:
-                return True
+                break
+        self._note_look()
         return True
+
+    def _note_look(self) -> None:
+        now_s = self._clock.read().wall_s
+        if now_s - self._ledger.kept(LOOKED_S, int, 0) >= LOOKED_GAP_S:
+            with self._ledger.transaction():
+                self._ledger.keep(LOOKED_S, now_s)
 
     async def _events(self, cursor: str, limit: int) -> Row | Unread:
         query = [("types[]", kind) for kind in TYPES] + [("limit", str(limit))]
@@ -136,7 +148,8 @@ class StripePull:
         rows: list[Row] = []
         named: list[Named] = self._learning.open_ones()
         now_ms = await self._client.sure_now_ms()
-        since_s = (now_ms or self._clock.read().wall_ms) // 1000 - KEPT_S
+        now_s = (now_ms or self._clock.read().wall_ms) // 1000
+        since_s = min(self._ledger.kept(LOOKED_S, int, now_s) - OVERLAP_S, now_s - KEPT_S)
         for path in (INTENTS, REFUNDS, "/v1/disputes", SET_UPS):
             try:
                 found = await self._client.rows(path, **{"created[gte]": str(since_s)})
@@ -153,6 +166,7 @@ class StripePull:
             return False
         with self._ledger.transaction():
             self._learning.take([*rows, *fetched])
+            self._ledger.keep(LOOKED_S, now_s)
             if cursor is not None:
                 self._ledger.keep(CURSOR, cursor)
         return True
