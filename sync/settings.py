@@ -11,6 +11,7 @@ from appliance.kernel.secrets import read_secret
 from appliance.kernel.settings import PaymentKind, PmsKind, PmsSettings, Settings
 from sync.money.stripe import StripeAccount
 from sync.pms.choosing import PmsAccount
+from sync.pms.hostaway.token import HostawayAccount
 from sync.pms.mews.client import MewsAccount
 from sync.pms.puller import OVERLAP_S
 
@@ -73,6 +74,14 @@ def _pms_account(pms: PmsSettings, environment: Mapping[str, str]) -> PmsAccount
                 ),
                 access_token=_secret(
                     pms.access_token_file, "sync.pms.access_token_file", environment
+                ),
+            )
+        case PmsKind.HOSTAWAY:
+            return HostawayAccount(
+                base_url=pms.base_url.rstrip("/"),
+                client_id=pms.client_id,
+                client_secret=_secret(
+                    pms.client_secret_file, "sync.pms.client_secret_file", environment
                 ),
             )
         case _:

@@ -42,6 +42,7 @@ class PmsKind(StrEnum):
 
     NONE = "none"
     MEWS = "mews"
+    HOSTAWAY = "hostaway"
 
 
 class PaymentKind(StrEnum):

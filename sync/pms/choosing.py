@@ -11,15 +11,23 @@ from sync.home import Home
 from sync.ledger import Ledger
 from sync.manners import MEWS_RULES, Rule
 from sync.mirror import Mirror
+from sync.pms.hostaway.client import HostawayClient
+from sync.pms.hostaway.push import HostawayPush
+from sync.pms.hostaway.source import HostawaySource
+from sync.pms.hostaway.token import HostawayAccount
+from sync.pms.hostaway.words import RULES as HOSTAWAY_RULES
 from sync.pms.mews.client import MewsAccount, MewsClient
 from sync.pms.mews.push import MewsPush
 from sync.pms.mews.source import MewsSource
 from sync.pms.port import Pms
 
-PmsAccount = MewsAccount
+PmsAccount = MewsAccount | HostawayAccount
 
 # By account, so that what is only planned or only shown need not build an adapter.
-NAME_OF: Final = {MewsAccount: MewsSource.name}
+NAME_OF: Final[dict[type, str]] = {
+    MewsAccount: MewsSource.name,
+    HostawayAccount: HostawaySource.name,
+}
 
 
 class MakeGate(Protocol):
@@ -52,6 +60,8 @@ def choose(account: PmsAccount, make_gate: MakeGate, parts: Parts) -> Pms:
     match account:
         case MewsAccount():
             return _mews(account, make_gate, parts)
+        case HostawayAccount():
+            return _hostaway(account, make_gate, parts)
         case _:
             assert_never(account)
 
@@ -64,6 +74,24 @@ def _mews(account: MewsAccount, make_gate: MakeGate, parts: Parts) -> Pms:
             client=client, ledger=parts.ledger, mirror=parts.mirror, clock=parts.clock
         ),
         pusher=MewsPush(
+            client=client,
+            ledger=parts.ledger,
+            mirror=parts.mirror,
+            clock=parts.clock,
+            home=parts.home,
+        ),
+        probe=client.probe,
+    )
+
+
+def _hostaway(account: HostawayAccount, make_gate: MakeGate, parts: Parts) -> Pms:
+    gate = make_gate(HostawaySource.name, HOSTAWAY_RULES)
+    client = HostawayClient(account, gate, ledger=parts.ledger, clock=parts.clock)
+    return Pms(
+        source=HostawaySource(
+            client=client, ledger=parts.ledger, mirror=parts.mirror, clock=parts.clock
+        ),
+        pusher=HostawayPush(
             client=client,
             ledger=parts.ledger,
             mirror=parts.mirror,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Protocol
@@ -91,7 +92,7 @@ class MewsChannel:
     def __init__(self, clock: Clock, journal: Journal) -> None:
         self.store = MewsStore(clock, journal, time_zone=TIME_ZONE)
         self._cloud = MewsCloud(clock, journal, self.store)
-        self.account = MewsAccount(
+        self.account: PmsAccount = MewsAccount(
             base_url=PMS_IN_PROCESS, client_token=CLIENT_TOKEN, access_token=ACCESS_TOKEN
         )
         self._categories: dict[str, str] = {}
@@ -164,4 +165,4 @@ class MewsChannel:
         return self._cloud.limits.refused
 
 
-CHANNELS: Final = {MewsChannel.name: MewsChannel}
+CHANNELS: Final[dict[str, Callable[[Clock, Journal], Channel]]] = {MewsChannel.name: MewsChannel}

@@ -1,0 +1,1 @@
+"""Hostaway: reservations pulled newest change first, desk acts pushed by natural key."""

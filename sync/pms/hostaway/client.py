@@ -1,0 +1,250 @@
+"""Asks Hostaway: one answer or none, a refused token renewed once, and never a body in a log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from appliance.kernel.clock import Clock
+from sync.gate import PROBE_TIMEOUT_S, Gate, Held
+from sync.ledger import Ledger
+from sync.outcome import Again, NotSent, Refused, Unknown
+from sync.pms.hostaway.token import HostawayAccount, Tokens
+from sync.pms.hostaway.words import LIMIT, TITLE, object_of
+from sync.pms.port import NotFetchedError
+from sync.transport import NoAnswer, Request
+
+# A hundred reservations with everything around them take some seconds; then the line is cut.
+TIMEOUT_S: Final = 20.0
+# 100 pages are 10,000 reservations; a list of more is a mistake of ours in the filter.
+PAGES_MAX: Final = 100
+# Cursors that are tried when a list seems to end early, because a cursor's own row went away.
+CURSORS_BACK: Final = 3
+# The longest of their sentences that is shown to a person.
+SENTENCE_CHARS_MAX: Final = 300
+
+HTTP_FORBIDDEN: Final = 403
+HTTP_NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fine:
+    """Success, and what it holds; `count` is of all that matches."""
+
+    result: Any = field(repr=False)
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """They answered with a failure; the sentence is theirs."""
+
+    status: int
+    message: str
+
+
+Reply = Fine | Said | NoAnswer | Held
+
+
+class HostawayClient:
+    """One account at Hostaway."""
+
+    def __init__(
+        self, account: HostawayAccount, gate: Gate, *, ledger: Ledger, clock: Clock
+    ) -> None:
+        self.account = account
+        self.gate = gate
+        self.tokens = Tokens(account, gate, ledger=ledger, clock=clock)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        timeout_s: float = TIMEOUT_S,
+        probe: bool = False,
+    ) -> Reply:
+        """One request, once; again only where a refused token proves that nothing was done."""
+        token = await self.tokens.current(probe=probe)
+        if not isinstance(token, str):
+            return token
+        request = self._request(method, path, query, body, timeout_s)
+        reply = await self._send(request, token, probe=probe)
+        if not isinstance(reply, Said) or reply.status != HTTP_FORBIDDEN:
+            return reply
+        renewed = await self.tokens.after(token)
+        if renewed is None:
+            return Held(
+                wait_ms=self.gate.closed_ms() or 1, sentence=f"{TITLE} refuses our token (403)"
+            )
+        if not isinstance(renewed, str):
+            return renewed
+        reply = await self._send(request, renewed, probe=True)
+        if isinstance(reply, Said) and reply.status == HTTP_FORBIDDEN and not probe:
+            # A fresh token that is refused for this is about this: the others may go on.
+            await self.probe()
+        return reply
+
+    async def probe(self) -> None:
+        """Ask something cheap, so that the gate learns whether the way is free."""
+        await self.ask(
+            "GET", "reservations", query={"limit": 1}, timeout_s=PROBE_TIMEOUT_S, probe=True
+        )
+
+    async def read(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """One request that changes nothing; None: there is no such thing. NotFetchedError."""
+        reply = await self.ask("GET", path, query=query)
+        if isinstance(reply, Fine):
+            return reply.result
+        if isinstance(reply, Said) and reply.status == HTTP_NOT_FOUND:
+            return None
+        raise NotFetchedError(f"{path}: {why(reply)}")
+
+    async def pages(
+        self, path: str, query: Mapping[str, Any]
+    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+        """Every page after the last row of the one before, until nothing comes (docs).
+
+        Rows move to the front while we page: a caller looks at the front again. A cursor whose own
+        row went out of the list gives nothing; then an earlier one is tried. NotFetchedError.
+        """
+        behind: list[int] = []
+        seen: set[int] = set()
+        for _ in range(PAGES_MAX):
+            rows, count = await self._page(path, query, behind[-1] if behind else None)
+            if not rows and count is not None and len(seen) < count:
+                for cursor in behind[-2 : -2 - CURSORS_BACK : -1]:
+                    rows, _ = await self._page(path, query, cursor)
+                    rows = [row for row in rows if row["id"] not in seen]
+                    if rows:
+                        break
+            if not rows:
+                return
+            yield rows
+            behind += [row["id"] for row in rows]
+            seen.update(behind)
+        raise NotFetchedError(f"{path}: the list has no end")
+
+    async def listed(self, path: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """A whole list of a vendor's list that goes by `offset`; raises NotFetchedError."""
+        found: list[dict[str, Any]] = []
+        for _ in range(PAGES_MAX):
+            asked = {"limit": LIMIT, **query, "offset": len(found)}
+            rows = _rows(await self.ask("GET", path, query=asked), path)[0]
+            found += rows
+            if len(rows) < LIMIT:
+                return found
+        raise NotFetchedError(f"{path}: the list has no end")
+
+    async def _page(
+        self, path: str, query: Mapping[str, Any], after: int | None
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        asked = {"limit": LIMIT, "includeResources": 1, **query}
+        if after is not None:
+            asked["afterId"] = after
+        return _rows(await self.ask("GET", path, query=asked), path)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        timeout_s: float,
+    ) -> Request:
+        asked = f"?{urlencode(query)}" if query else ""
+        return Request(
+            method=method,
+            url=f"{self.account.base_url}/v1/{path}{asked}",
+            headers={"Content-Type": "application/json"},
+            body=b"" if body is None else msgspec.json.encode(body),
+            timeout_s=timeout_s,
+        )
+
+    async def _send(self, request: Request, token: str, *, probe: bool) -> Reply:
+        sent = Request(
+            method=request.method,
+            url=request.url,
+            headers={**request.headers, "Authorization": f"Bearer {token}"},
+            body=request.body,
+            timeout_s=request.timeout_s,
+        )
+        reply = await self.gate.send(sent, probe=probe)
+        if isinstance(reply, NoAnswer | Held):
+            return reply
+        fields = object_of(reply.body)
+        if reply.status == 200 and fields is not None and fields.get("status") == "success":
+            count = fields.get("count")
+            return Fine(
+                result=fields.get("result"), count=count if isinstance(count, int) else None
+            )
+        if reply.status == 200 and fields is None:
+            return NoAnswer(sent=True, why="the answer was cut short")
+        return Said(status=reply.status, message=_sentence(fields or {}, reply.status))
+
+
+def why(reply: Reply) -> str:
+    """What kept a read from being one, for a log and a person."""
+    match reply:
+        case Said():
+            return f"{reply.status} {reply.message}"
+        case NoAnswer():
+            return reply.why
+        case Held():
+            return reply.sentence
+        case Fine():
+            return "fine"
+
+
+def failure(  # noqa: PLR0911 - one way out for each kind of answer
+    reply: Said | NoAnswer | Held,
+) -> Unknown | NotSent | Again | Refused:
+    """What an answer that is no success means for one write (cloud.md 1.2)."""
+    match reply:
+        case Held():
+            return NotSent(sentence=reply.sentence, wait_ms=reply.wait_ms)
+        case NoAnswer(sent=False):
+            return NotSent(sentence=f"no connection to {TITLE} ({reply.why})")
+        case NoAnswer():
+            return Unknown(
+                sentence=f"{TITLE}'s answer never came ({reply.why}): "
+                "looked up before it is sent again"
+            )
+        case Said(status=401):
+            return NotSent(sentence=f"{TITLE} refuses our key: a person must look at the settings")
+        case Said(status=429):
+            return NotSent(sentence=f"{TITLE} asked us to wait")
+        case Said(status=403):
+            return Refused(
+                sentence=f"{TITLE} does not let our key do this: give the key the right in {TITLE}"
+            )
+        case Said(status=409):
+            return Again(sentence=f"{TITLE}'s data had changed: looked up and decided anew")
+        case Said(status=status) if status == 408 or status >= 500:
+            return Unknown(sentence=f"{TITLE} answered {status}: looked up before it is sent again")
+        case Said():
+            return Refused(sentence=f"{TITLE} says: {reply.message}")
+
+
+def _rows(reply: Reply, path: str) -> tuple[list[dict[str, Any]], int | None]:
+    if not isinstance(reply, Fine):
+        raise NotFetchedError(f"{path}: {why(reply)}")
+    if not isinstance(reply.result, list):
+        raise NotFetchedError(f"{path}: the answer is no list")
+    rows = [row for row in reply.result if isinstance(row, dict) and isinstance(row.get("id"), int)]
+    return rows, reply.count
+
+
+def _sentence(fields: Mapping[str, Any], status: int) -> str:
+    # On a failure the text is in `result` or in `message`, whichever they chose.
+    for name in ("message", "result"):
+        text = fields.get(name)
+        if isinstance(text, str) and text:
+            return text[:SENTENCE_CHARS_MAX]
+    return f"answer {status}"
