@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 # The sources there are; a listener registers under one of these words.
 GUESTY: Final = "guesty"
@@ -75,4 +75,13 @@ class Listener(Protocol):
         Called at least once for each. NotYetError: called again later, others go on meanwhile.
         PoisonedError: parked with its text. Anything else: a few more tries, then parked.
         """
+        ...
+
+
+@runtime_checkable
+class CrowdListener(Listener, Protocol):
+    """A listener that would rather hear many at once: a hundred hints are one write."""
+
+    async def heard_many(self, events: Sequence[Normalised]) -> None:
+        """Act on all or on none; after any exception each of them comes alone."""
         ...
