@@ -129,6 +129,11 @@ class Store:
         self._thread = threading.Thread(target=self._write, args=(db,), name="inbox", daemon=True)
         self._thread.start()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the thread works."""
+        return self._thread is not None and not self._closed
+
     def close(self) -> None:
         """Write what waits, then let go of the file."""
         with self._news:
