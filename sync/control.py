@@ -14,10 +14,13 @@ from typing import Any, Final
 import msgspec
 
 from sync.running import Running
-from sync.standing import explain, standing
+from sync.standing import explain
 
 LINE_BYTES_MAX: Final = 64 * 1024
 ANSWER_S_MAX: Final = 10.0
+# How a parked webhook is called, and what its number can be in SQLite.
+WEBHOOK: Final = "inbox:"
+SEQ_DIGITS_MAX: Final = 18
 
 
 class SyncAwayError(Exception):
@@ -31,7 +34,7 @@ async def serve(running: Running, path: Path) -> AsyncGenerator[None]:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():
-                writer.write(msgspec.json.encode(_answer(running, line)) + b"\n")
+                writer.write(msgspec.json.encode(await _answer(running, line)) + b"\n")
                 await writer.drain()
         except (ValueError, ConnectionError):
             pass  # a line without an end, or a peer that went
@@ -54,23 +57,35 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _answer(running: Running, line: bytes) -> dict[str, Any]:
+async def _answer(running: Running, line: bytes) -> dict[str, Any]:  # noqa: PLR0911 - one a word
     try:
         words = msgspec.json.decode(line, type=list[str])
     except msgspec.MsgspecError:
         return {"error": 'say a list of words, such as ["status"]'}
     match words:
         case ["status"]:
-            found = standing(running.ledger, running.mirror, running.gates.values())
-            return {"status": {**found, "now_ms": running.clock.read().wall_ms}}
+            found = {**running.report(), "now_ms": running.clock.read().wall_ms}
+            if (reception := running.reception) is not None:
+                found["webhooks"] = await reception.inbox.standing()
+            return {"status": found}
         case ["explain", name]:
             return {"lines": explain(running.ledger, name)}
+        case ["retry" | "done" as act, name] if name.startswith(WEBHOOK):
+            return {"lines": [await _decide(running, act, name.removeprefix(WEBHOOK))]}
         case ["retry", name]:
             return {"lines": [running.retry(name)]}
         case ["done", name]:
             return {"lines": [running.carrier.settle_by_hand(name)]}
         case _:
             return {"error": "say one of: status, explain ID, retry ID, done ID"}
+
+
+async def _decide(running: Running, act: str, number: str) -> str:
+    if running.reception is None or not number.isdecimal() or len(number) > SEQ_DIGITS_MAX:
+        return f"there is no webhook {number}"
+    inbox = running.reception.inbox
+    work = inbox.retry if act == "retry" else inbox.settle_by_hand
+    return await work(int(number))
 
 
 def ask(path: Path, words: list[str]) -> dict[str, Any]:

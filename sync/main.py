@@ -76,6 +76,8 @@ def status(settings: Settings) -> None:
     said = _ask(settings, ["status"])["status"]
     for each in said["counterparties"]:
         _say_counterparty(each, said["now_ms"])
+    for each in said.get("webhooks", ()):
+        click.echo(_webhooks(each, said["now_ms"]))
     for each in said["parked"]:
         click.echo(f"parked {each['id']}  since {utc_text(each['since_ms'])}  {each['sentence']}")
     if said["unknown_payments"]:
@@ -155,6 +157,22 @@ def _say_counterparty(each: dict[str, Any], now_ms: int) -> None:
         f"{each['name']}: {each['state']}, {age}, {each['queued']} waiting{oldest}"
         f"{'. ' + each['sentence'] if each['sentence'] else ''}"
     )
+
+
+def _webhooks(each: dict[str, Any], now_ms: int) -> str:
+    waiting, oldest_ms = each.get("waiting", 0), each.get("oldest_ms")
+    oldest = "" if oldest_ms is None else f", oldest {_age(now_ms - oldest_ms)}"
+    text = f"webhooks of {each['source']}: {waiting} waiting{oldest}"
+    for word, what in (
+        ("quarantined", "not verified yet"),
+        ("count_new", "taken since the start"),
+        ("count_known", "known already"),
+        ("count_unproven", "without proof"),
+        ("count_age_wrong", "too old or in the future"),
+        ("count_away", "that could not be stored"),
+    ):
+        text += f", {each[word]} {what}" if each.get(word) else ""
+    return text if each.get("listening") else f"{text}. Nobody here acts on them yet"
 
 
 def _age(ms: int) -> str:

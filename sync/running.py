@@ -15,6 +15,8 @@ from sync.deliver import Deliverer
 from sync.follow import Follower
 from sync.gate import Gate
 from sync.home import Home, HomeAwayError, HomeSaidNoError
+from sync.inbox.hints import Hints
+from sync.inbox.reception import Reception
 from sync.ledger import Ledger
 from sync.manners import Rule, Standing
 from sync.mirror import Mirror
@@ -119,6 +121,7 @@ class Running:
         for gate in self.gates.values():
             gate.on_open(self.look_now.set)
             gate.on_change(self._changed.set)
+        self.reception = self._receive(settings)
         self._take_up()
 
     def start(self) -> None:
@@ -132,6 +135,8 @@ class Running:
             self._nursery.deadly("sync: hints", self._follow_hints(self.pull))
         for looker in self.lookers:
             self._nursery.deadly(f"sync: {looker.pull.name} look", looker.run())
+        if self.reception is not None:
+            self._nursery.deadly("sync: inbox", self.reception.run())
         for name, probe in self._probes.items():
             work = self.gates[name].probe_for_ever(probe)
             self._nursery.deadly(f"sync: {name} probe", work)
@@ -171,7 +176,8 @@ class Running:
 
     def report(self) -> Mapping[str, Any]:
         """How sync stands."""
-        return standing(self.ledger, self.mirror, self.gates.values())
+        parked = () if self.reception is None else self.reception.parked
+        return standing(self.ledger, self.mirror, self.gates.values(), parked)
 
     def retry(self, name: str) -> str:
         """What a person asks to be tried again; says what was done."""
@@ -196,6 +202,8 @@ class Running:
 
     def close(self) -> None:
         """Let go of sync.db; the nursery ends the tasks first."""
+        if self.reception is not None:
+            self.reception.close()
         self.ledger.close()
 
     # -- inside ----------------------------------------------------------------------------------
@@ -212,6 +220,23 @@ class Running:
         )
         self.gates[name] = gate
         return gate
+
+    def _receive(self, settings: SyncSettings) -> Reception | None:
+        if settings.webhooks is None:
+            return None
+        reception = Reception(
+            settings.webhooks,
+            path=settings.ledger_path,
+            clock=self.clock,
+            vendor_now_ms=self._vendor_now_ms,
+        )
+        if self.pms_name is not None:
+            reception.inbox.listen(self.pms_name, Hints(self.hint, lambda: None))
+        return reception
+
+    def _vendor_now_ms(self) -> int | None:
+        heard = (gate.vendor_now_ms() for gate in self.gates.values())
+        return next((at_ms for at_ms in heard if at_ms is not None), None)
 
     def _take_up(self) -> None:
         found = self.carrier.recover()
@@ -292,6 +317,8 @@ class Running:
     async def _report_for_ever(self) -> None:
         while True:
             self._changed.clear()
+            if self.reception is not None:
+                await self.reception.look()
             try:
                 await self.home.report(self.report())
             except (HomeAwayError, HomeSaidNoError) as error:

@@ -9,6 +9,8 @@ from typing import assert_never
 
 from appliance.kernel.secrets import read_secret
 from appliance.kernel.settings import PaymentKind, PmsKind, PmsSettings, Settings
+from sync.inbox.reception import WebhookSettings
+from sync.inbox.words import GUESTY, HOSTAWAY, MEWS, STRIPE
 from sync.money.stripe import StripeAccount
 from sync.pms.choosing import PmsAccount
 from sync.pms.hostaway.token import HostawayAccount
@@ -36,6 +38,8 @@ class SyncSettings:
     # What the PMS is told beyond bookings and bills.
     door_codes: bool = False
     room_states: bool = False
+    # None: nothing listens for webhooks, everything is found by looking.
+    webhooks: WebhookSettings | None = None
 
     @property
     def restored_marker(self) -> Path:
@@ -59,6 +63,28 @@ def from_box(settings: Settings, environment: Mapping[str, str]) -> SyncSettings
         overlap_s=int(settings.sync.pms.overlap_s),
         door_codes=settings.sync.pms.door_codes,
         room_states=settings.sync.pms.room_states,
+        webhooks=_webhooks(settings, environment),
+    )
+
+
+def _webhooks(settings: Settings, environment: Mapping[str, str]) -> WebhookSettings | None:
+    sync = settings.sync
+    if not sync.webhook_port:
+        return None
+    files = {
+        GUESTY: sync.webhooks.guesty_file,
+        HOSTAWAY: sync.webhooks.hostaway_file,
+        MEWS: sync.webhooks.mews_file,
+        STRIPE: sync.webhooks.stripe_file,
+    }
+    return WebhookSettings(
+        host=sync.webhook_host,
+        port=sync.webhook_port,
+        secrets={
+            source: tuple(read_secret(file, environment).decode().splitlines())
+            for source, file in files.items()
+            if file is not None
+        },
     )
 
 

@@ -14,7 +14,12 @@ from sync.mirror import Mirror
 PARKED_MAX: Final = 200
 
 
-def standing(ledger: Ledger, mirror: Mirror, gates: Iterable[Gate]) -> dict[str, Any]:
+def standing(
+    ledger: Ledger,
+    mirror: Mirror,
+    gates: Iterable[Gate],
+    webhooks: Iterable[dict[str, Any]] = (),
+) -> dict[str, Any]:
     """What the command socket's `report` takes."""
     unknown = ledger.db.execute(
         "SELECT count(*) FROM effect WHERE (kind LIKE 'stripe.%' OR kind LIKE 'ccavenue.%')"
@@ -22,7 +27,7 @@ def standing(ledger: Ledger, mirror: Mirror, gates: Iterable[Gate]) -> dict[str,
     ).fetchone()[0]
     return {
         "counterparties": [_counterparty(ledger, gate) for gate in gates],
-        "parked": parked(ledger, mirror)[:PARKED_MAX],
+        "parked": sorted([*parked(ledger, mirror), *webhooks], key=_age)[:PARKED_MAX],
         "unknown_payments": unknown,
     }
 
@@ -58,7 +63,11 @@ def parked(ledger: Ledger, mirror: Mirror) -> list[dict[str, Any]]:
         }
         for letter in ledger.letters("refused IS NOT NULL", limit=PARKED_MAX)
     ]
-    return sorted(found, key=lambda each: (each["since_ms"], each["id"]))
+    return sorted(found, key=_age)
+
+
+def _age(each: dict[str, Any]) -> tuple[int, str]:
+    return each["since_ms"], each["id"]
 
 
 def _counterparty(ledger: Ledger, gate: Gate) -> dict[str, Any]:

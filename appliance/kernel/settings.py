@@ -184,11 +184,33 @@ class PaymentSettings(_Section):
     )
 
 
+class WebhookSettings(_Section):
+    """How each vendor's webhooks prove themselves; a secret a line, two while one is changed."""
+
+    guesty_file: Path | None = Field(
+        default=None,
+        description="The file (mode 0600) with Guesty's signing secrets (whsec_...), one a line.",
+    )
+    hostaway_file: Path | None = Field(
+        default=None,
+        description="The file (mode 0600) with Hostaway's path and login: TOKEN LOGIN:PASSWORD.",
+    )
+    mews_file: Path | None = Field(
+        default=None,
+        description="The file (mode 0600) with the tokens in the addresses that Mews was given.",
+    )
+    stripe_file: Path | None = Field(
+        default=None,
+        description="The file (mode 0600) with Stripe's signing secrets (whsec_...), one a line.",
+    )
+
+
 class SyncSettings(_Section):
     """What goes to and comes from the clouds."""
 
     webhook_host: str = Field(description="The address that listens for webhooks.")
     webhook_port: Port = Field(description="The port that listens for webhooks; 0 is off.")
+    webhooks: WebhookSettings
     pms: PmsSettings
     payments: PaymentSettings
 

@@ -33,6 +33,8 @@ CONNECTIONS_MAX: Final = 256
 # Headers within this after connecting or after the last answer, and the body within this again.
 IDLE_S_MAX: Final = 15.0
 BODY_S_MAX: Final = 5.0
+# How long the rest of a refused body is read away, so that the sender sees the answer.
+REST_S_MAX: Final = 0.5
 LINE_BYTES_MAX: Final = 8_190
 # For each source: twice what we promise to store, and a burst of two seconds of it.
 RATE_PER_S: Final = 2_000.0
@@ -160,6 +162,7 @@ async def listen(endpoint: Endpoint, host: str, port: int) -> AsyncGenerator[int
         endpoint.answer,
         access_log=None,
         keepalive_timeout=IDLE_S_MAX,
+        lingering_time=REST_S_MAX,
         max_line_size=LINE_BYTES_MAX,
         max_field_size=LINE_BYTES_MAX,
         # The signature is over the bytes as they came.
