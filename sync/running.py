@@ -17,6 +17,7 @@ from sync.gate import Gate
 from sync.home import Home, HomeAwayError, HomeSaidNoError
 from sync.inbox.hints import Hints
 from sync.inbox.reception import Reception
+from sync.inbox.words import Listener
 from sync.ledger import Ledger
 from sync.manners import Rule, Standing
 from sync.mirror import Mirror
@@ -231,7 +232,10 @@ class Running:
             vendor_now_ms=self._vendor_now_ms,
         )
         if self.pms_name is not None:
-            reception.inbox.listen(self.pms_name, Hints(self.hint, lambda: None))
+            reception.inbox.listen(self.pms_name, Hints(self.hint, self._wake_all))
+        for looker in self.lookers:
+            if isinstance(looker.pull, Listener):
+                reception.inbox.listen(looker.pull.name, looker.pull)
         return reception
 
     def _vendor_now_ms(self) -> int | None:

@@ -66,6 +66,7 @@ class PoisonedError(Exception):
     """It can never be acted on; the text is the sentence that a person reads beside it."""
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Who acts on the events of one source; registered with `Inbox.listen(source, listener)`."""
 
