@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 
 from appliance.asked import Answer, Asked, Info, Minor, answer
-from appliance.engines.payments import projection
+from appliance.engines.payments import queries
 from appliance.engines.payments.messages import (
     IntentState,
     PostCharge,
@@ -54,7 +54,7 @@ class Balance:
     saved_card: bool
 
 
-def intent_of(asked: Asked, row: projection.IntentRow) -> Intent:
+def intent_of(asked: Asked, row: queries.IntentRow) -> Intent:
     """An intent as the API shows it."""
     because = row.state is IntentState.DECLINED and row.code
     key = f"payments.intent.{row.state.value}{'_because' if because else ''}"
@@ -69,7 +69,7 @@ def intent_of(asked: Asked, row: projection.IntentRow) -> Intent:
 
 async def load_balance(asked: Asked, stay_id: str) -> Balance:
     """The balance of one stay."""
-    row = await projection.balance(asked.reader, asked.vault, stay_id)
+    row = await queries.balance(asked.reader, asked.vault, stay_id)
     return Balance(
         charges_minor=Minor(row.charges_minor),
         paid_minor=Minor(row.paid_minor),
@@ -93,7 +93,7 @@ async def load_balance(asked: Asked, stay_id: str) -> Balance:
 
 async def load_pending_intents(asked: Asked) -> list[Intent]:
     """Every intent whose end is not known: for the hand-over."""
-    return [intent_of(asked, row) for row in await projection.pending_intents(asked.reader)]
+    return [intent_of(asked, row) for row in await queries.pending_intents(asked.reader)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +107,14 @@ class Cash:
 async def load_cash(asked: Asked, shift: str | None) -> Cash:
     """Cash taken in a shift."""
     return Cash(
-        amount_minor=await projection.cash_of_shift(asked.reader, shift),
-        currency=await projection.currency(asked.reader),
+        amount_minor=await queries.cash_of_shift(asked.reader, shift),
+        currency=await queries.currency(asked.reader),
     )
 
 
 async def currency_of(asked: Asked) -> str:
     """The property's currency."""
-    return await projection.currency(asked.reader)
+    return await queries.currency(asked.reader)
 
 
 @strawberry.type

@@ -25,14 +25,22 @@ class Line:
     currency: str
     pending: bool
     removed: bool
+    lease_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankScene:
-    """A line as it is known (None: not), and the pending one that it stands for."""
+    """A line as it is known (None: not), the pending one it stands for, and whose rent it may be.
+
+    `by_reference` are leases whose reference is among the line's words, `by_amount` those that owe
+    exactly this much; two of a kind are none.
+    """
 
     line: Line | None = None
     replaced: Line | None = None
+    posted: bool = False  # another line has taken its place
+    by_reference: tuple[str, ...] = ()
+    by_amount: tuple[str, ...] = ()
 
 
 def note_bank_line(scene: BankScene, command: NoteBankLine, _context: Context) -> Decision:
@@ -44,17 +52,14 @@ def note_bank_line(scene: BankScene, command: NoteBankLine, _context: Context) -
     if command.removed:
         gone = BankLineRemoved(line_id=command.line_id, evidence=command.evidence)
         return [gone] if stands else []
-    told = Line(
-        amount_minor=command.amount_minor,
-        currency=command.currency,
-        pending=command.pending,
-        removed=False,
-    )
-    if scene.line == told:
+    if scene.posted and command.pending:
+        return Yes(events=[])
+    if stands and scene.line is not None and _same(scene.line, command):
         return Yes(events=[])
     events: list[Event] = []
     if scene.replaced is not None and not scene.replaced.removed and command.pending_line_id:
         events.append(BankLineRemoved(line_id=command.pending_line_id, evidence="posted"))
+    lease_id, matched = _whose(scene, command)
     noted = BankLineNoted(
         line_id=command.line_id,
         account_ref=command.account_ref,
@@ -66,8 +71,29 @@ def note_bank_line(scene: BankScene, command: NoteBankLine, _context: Context) -
         pending=command.pending,
         pending_line_id=command.pending_line_id,
         evidence=command.evidence,
+        lease_id=lease_id,
+        matched=matched,
     )
     return Yes(events=[*events, noted])
+
+
+def _same(line: Line, command: NoteBankLine) -> bool:
+    told = (command.amount_minor, command.currency, command.pending)
+    return (line.amount_minor, line.currency, line.pending) == told
+
+
+def _whose(scene: BankScene, command: NoteBankLine) -> tuple[str | None, str]:
+    """Money that came in: whose it was said to be before, else by reference, else by amount."""
+    if command.amount_minor <= 0:
+        return None, ""
+    for before in (scene.line, scene.replaced):
+        if before is not None and before.lease_id is not None:
+            return before.lease_id, "before"
+    if len(scene.by_reference) == 1:
+        return scene.by_reference[0], "reference"
+    if not scene.by_reference and len(scene.by_amount) == 1:
+        return scene.by_amount[0], "amount"
+    return None, ""
 
 
 def _refusal(command: NoteBankLine) -> Refusal | None:

@@ -45,12 +45,33 @@ class DisputeState(StrEnum):
     LOST = "lost"
 
 
+class Folio(StrEnum):
+    """Whose part of a stay's bill."""
+
+    GUEST = "guest"
+    COMPANY = "company"
+
+
+class Routed(StrEnum):
+    """What may be routed to a company's folio."""
+
+    NIGHT = "night"
+    FEE = "fee"
+    CHARGE = "charge"
+
+
 class Refusal(StrEnum):
     """Why no money is asked for or recorded."""
 
     UNKNOWN_STAY = "unknown_stay"
     UNKNOWN_INTENT = "unknown_intent"
     UNKNOWN_PAYMENT = "unknown_payment"
+    UNKNOWN_CHARGE = "unknown_charge"
+    UNKNOWN_STRAY = "unknown_stray"
+    UNKNOWN_ITEM = "unknown_item"
+    UNKNOWN_DRAWER = "unknown_drawer"
+    UNKNOWN_LEASE = "unknown_lease"
+    UNKNOWN_LINE = "unknown_line"
     BAD_AMOUNT = "bad_amount"
     BAD_CURRENCY = "bad_currency"
     NO_SAVED_CARD = "no_saved_card"
@@ -61,6 +82,14 @@ class Refusal(StrEnum):
     NOT_HELD = "not_held"
     TOO_LATE = "too_late"
     WRONG_NEWS = "wrong_news"
+    ALREADY_CORRECTED = "already_corrected"
+    ALREADY_SETTLED = "already_settled"
+    SAME_FOLIO = "same_folio"
+    DRAWER_OPEN = "drawer_open"
+    ALREADY_CLOSED = "already_closed"
+    NO_TERMINAL = "no_terminal"
+    BAD_DATES = "bad_dates"
+    RENT_AGREED = "rent_agreed"
     MORE_THAN_LEFT = "more_than_left"
     NOTHING_DUE = "nothing_due"
     EMPTY = "empty"
@@ -105,6 +134,7 @@ class RecordCash(Command):
     stay_id: str
     amount_minor: int
     currency: str
+    folio: Folio = Folio.GUEST
 
 
 @asked
@@ -119,6 +149,7 @@ class RecordSlip(Command):
     amount_minor: int
     currency: str
     slip_number: str
+    folio: Folio = Folio.GUEST
 
 
 @asked
@@ -133,6 +164,96 @@ class PostCharge(Command):
     amount_minor: int
     currency: str
     text: str
+    folio: Folio = Folio.GUEST
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectCharge(Command):
+    """Take a charge back by a reversal; the charge itself stays in the books."""
+
+    name: ClassVar[str] = "payments.correct_charge"
+    admission: ClassVar[Admission] = Admission.MONEY
+    roles: ClassVar[frozenset[Role]] = MANAGERS
+    charge_id: str
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferCharge(Command):
+    """Put a charge on another folio: of the same stay ("guest", "company") or of another one."""
+
+    name: ClassVar[str] = "payments.transfer_charge"
+    admission: ClassVar[Admission] = Admission.MONEY
+    roles: ClassVar[frozenset[Role]] = DESK
+    charge_id: str
+    to_stay_id: str
+    to_folio: Folio
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteFolio(Command):
+    """From now on these kinds of lines go on the company's folio; an empty list: none does."""
+
+    name: ClassVar[str] = "payments.route_folio"
+    admission: ClassVar[Admission] = Admission.MONEY
+    roles: ClassVar[frozenset[Role]] = DESK
+    stay_id: str
+    kinds: tuple[Routed, ...]
+    payer: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillFolio(Command):
+    """What a company or an OTA pays later leaves the folio for the city ledger."""
+
+    name: ClassVar[str] = "payments.bill_folio"
+    admission: ClassVar[Admission] = Admission.MONEY
+    roles: ClassVar[frozenset[Role]] = DESK
+    stay_id: str
+    folio: Folio
+    amount_minor: int
+    currency: str
+    payer: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleStray(Command):
+    """Say whose money it is that nobody knew, or give it back (`stay_id` None)."""
+
+    name: ClassVar[str] = "payments.settle_stray"
+    admission: ClassVar[Admission] = Admission.MONEY
+    roles: ClassVar[frozenset[Role]] = MANAGERS
+    stray_id: str
+    stay_id: str | None
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptUnpaid(Command):
+    """A person's word: this recovery item needs nothing more; who and why is on the record."""
+
+    name: ClassVar[str] = "payments.accept_unpaid"
+    admission: ClassVar[Admission] = Admission.MONEY
+    roles: ClassVar[frozenset[Role]] = DESK
+    item_id: str
+    reason: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRecovery(Command):
+    """Look for money without a booking and bookings without money; each is told once."""
+
+    name: ClassVar[str] = "payments.check_recovery"
+    admission: ClassVar[Admission] = Admission.BULK
+    roles: ClassVar[frozenset[Role]] = BOX
 
 
 @asked
@@ -422,11 +543,12 @@ class PaymentSettled(Event):
     payment_id: str
     stay_id: str
     intent_id: str | None
-    means: str  # "saved_card", "hold", "pay_link", "cash", "slip"
+    means: str  # "saved_card", "hold", "pay_link", "stray", "cash", "slip"
     amount_minor: int
     currency: str
     provider_ref: str | None
     slip_number: str | None = None
+    folio: Folio = Folio.GUEST
 
 
 @fact
@@ -440,6 +562,7 @@ class ChargePosted(Event):
     amount_minor: int
     currency: str
     text: Sealed
+    folio: Folio = Folio.GUEST
 
 
 @fact
@@ -545,6 +668,7 @@ class PaymentRefunded(Event):
     currency: str
     provider_ref: str | None = None
     reason: Sealed | None = None  # of cash and slips, which are given back at once
+    folio: Folio = Folio.GUEST
 
 
 @fact
@@ -667,7 +791,7 @@ class BankLineNoted(Event):
     pending_line_id: str | None
     evidence: str
     lease_id: str | None = None  # whose rent it is
-    matched: str = ""  # by "reference", by "amount", by a person
+    matched: str = ""  # by "reference", by "amount", or as "before" for the line it replaces
 
 
 @fact
@@ -678,3 +802,93 @@ class BankLineRemoved(Event):
     kind: ClassVar[str] = "payments.bank_line_removed.v1"
     line_id: str
     evidence: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeCorrected(Event):
+    """A charge was taken back; `reason` is why."""
+
+    kind: ClassVar[str] = "payments.charge_corrected.v1"
+    charge_id: str
+    stay_id: str
+    amount_minor: int
+    currency: str
+    reason: Sealed
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeTransferred(Event):
+    """A charge stands on another folio now."""
+
+    kind: ClassVar[str] = "payments.charge_transferred.v1"
+    charge_id: str
+    stay_id: str
+    folio: Folio
+    to_stay_id: str
+    to_folio: Folio
+    amount_minor: int
+    currency: str
+    reason: Sealed
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolioRouted(Event):
+    """These kinds of lines go on the company's folio from now on."""
+
+    kind: ClassVar[str] = "payments.folio_routed.v1"
+    stay_id: str
+    kinds: tuple[Routed, ...]
+    payer: Sealed
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolioBilled(Event):
+    """An amount left a folio for the city ledger: somebody pays it later."""
+
+    kind: ClassVar[str] = "payments.folio_billed.v1"
+    bill_id: str
+    stay_id: str
+    folio: Folio
+    amount_minor: int
+    currency: str
+    payer: Sealed
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StraySettled(Event):
+    """A person said whose money it is, or that it goes back."""
+
+    kind: ClassVar[str] = "payments.stray_settled.v1"
+    stray_id: str
+    stay_id: str | None
+    reason: Sealed
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryDue(Event):
+    """Money without a booking, or a booking without money: for notices, told once."""
+
+    kind: ClassVar[str] = "payments.recovery_due.v1"
+    item_id: str
+    what: str
+    stay_id: str | None
+    amount_minor: int
+    currency: str
+    by_s: int | None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpaidAccepted(Event):
+    """A person took a recovery item on their word."""
+
+    kind: ClassVar[str] = "payments.unpaid_accepted.v1"
+    item_id: str
+    stay_id: str | None
+    reason: Sealed

@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from appliance.engines.payments import asking, bank, disputes, news, rules, state
+from appliance.engines.payments import (
+    asking,
+    billing,
+    counting,
+    disputes,
+    drawers,
+    news,
+    recovery,
+    rules,
+    state,
+)
+from appliance.engines.payments.drawer_messages import CloseDrawer, OpenDrawer
 from appliance.engines.payments.messages import (
+    AcceptUnpaid,
     AskCardSetUp,
     AskPayLink,
+    BillFolio,
     CaptureHold,
+    CheckRecovery,
+    CorrectCharge,
     DisputeState,
+    Folio,
     HoldCard,
-    NoteBankLine,
     NoteCapture,
     NoteCardSetUp,
     NoteDispute,
@@ -25,10 +40,16 @@ from appliance.engines.payments.messages import (
     RecordSlip,
     RefundPayment,
     ReleaseHold,
+    RouteFolio,
     SaveCardReference,
+    SettleStray,
     TakeDeposit,
+    TransferCharge,
 )
-from appliance.engines.payments.projection import CHARGES, PAID, PENDING_SUM, PROJECTION
+from appliance.engines.payments.projection import PROJECTION
+from appliance.engines.payments.queries import CHARGES, PAID, PENDING_SUM
+from appliance.engines.payments.reactions import REACTIONS
+from appliance.engines.payments.rent_room import HANDLINGS as RENTS
 from appliance.kernel.engine import Context, Decision, Engine, Facts, Handling
 from appliance.kernel.messages import Command
 
@@ -121,21 +142,53 @@ def _load_stray(facts: Facts, command: NoteStrayPayment, _context: Context) -> d
     return disputes.StrayScene(known=paid is not None or stray is not None)
 
 
-def _line(facts: Facts, line_id: str | None) -> bank.Line | None:
+def _load_charge(
+    facts: Facts, command: CorrectCharge | TransferCharge, _context: Context
+) -> billing.ChargeScene:
     row = facts.row(
-        "SELECT amount_minor, currency, pending, removed FROM payments_bank_line WHERE line_id = ?",
-        (line_id,),
+        "SELECT stay_id, folio, amount_minor, currency, corrected FROM payments_charge"
+        " WHERE charge_id = ?",
+        (command.charge_id,),
+    )
+    to = command.to_stay_id if isinstance(command, TransferCharge) else None
+    known = facts.row("SELECT 1 FROM payments_stay WHERE stay_id = ?", (to,))
+    if row is None:
+        return billing.ChargeScene(charge=None)
+    charge = billing.Posted(
+        stay_id=row[0],
+        folio=Folio(row[1]),
+        amount_minor=row[2],
+        currency=row[3],
+        corrected=bool(row[4]),
+    )
+    return billing.ChargeScene(charge=charge, to_known=known is not None)
+
+
+def _load_untold(facts: Facts, _command: CheckRecovery, context: Context) -> list[recovery.Item]:
+    return recovery.items_from(facts.rows(recovery.UNTOLD, (context.now.wall_s,)))
+
+
+def _load_item(facts: Facts, command: AcceptUnpaid, context: Context) -> recovery.Item | None:
+    rows = facts.rows(recovery.ONE, (context.now.wall_s, command.item_id))
+    return next(iter(recovery.items_from(rows)), None)
+
+
+def _load_settling(facts: Facts, command: SettleStray, _context: Context) -> recovery.Stray:
+    row = facts.row(
+        "SELECT settled, provider_ref, amount_minor, currency FROM payments_stray"
+        " WHERE stray_id = ?",
+        (command.stray_id,),
     )
     if row is None:
-        return None
-    return bank.Line(
-        amount_minor=row[0], currency=row[1], pending=bool(row[2]), removed=bool(row[3])
-    )
-
-
-def _load_bank(facts: Facts, command: NoteBankLine, _context: Context) -> bank.BankScene:
-    return bank.BankScene(
-        line=_line(facts, command.line_id), replaced=_line(facts, command.pending_line_id)
+        return recovery.Stray(found=False)
+    stay = facts.row("SELECT 1 FROM payments_stay WHERE stay_id = ?", (command.stay_id,))
+    return recovery.Stray(
+        found=True,
+        settled=bool(row[0]),
+        provider_ref=row[1],
+        amount_minor=row[2],
+        currency=row[3],
+        stay_known=stay is not None,
     )
 
 
@@ -198,13 +251,53 @@ ENGINE: Final = Engine(
             load=_load_stray,
             decide=disputes.note_stray_payment,
         ),
-        Handling(
-            command=NoteBankLine,
-            stream=lambda command, _: f"bank/{command.account_ref}",
-            load=_load_bank,
-            decide=bank.note_bank_line,
+        _of_one_stay(RouteFolio, billing.route_folio),
+        _of_one_stay(BillFolio, billing.bill_folio),
+        *(
+            Handling(
+                command=command,
+                stream=lambda asked, _: f"payments/{asked.charge_id}",
+                load=_load_charge,
+                decide=decide,
+            )
+            for command, decide in (
+                (CorrectCharge, billing.correct_charge),
+                (TransferCharge, billing.transfer_charge),
+            )
         ),
+        Handling(
+            command=CheckRecovery,
+            stream=lambda _, __: "recovery/house",
+            load=_load_untold,
+            decide=recovery.check_recovery,
+        ),
+        Handling(
+            command=AcceptUnpaid,
+            stream=lambda _, __: "recovery/house",
+            load=_load_item,
+            decide=recovery.accept_unpaid,
+        ),
+        Handling(
+            command=SettleStray,
+            stream=lambda command, _: f"strays/{command.stray_id}",
+            load=_load_settling,
+            decide=recovery.settle_stray,
+        ),
+        Handling(
+            command=OpenDrawer,
+            stream=lambda _, context: f"drawers/{context.who.terminal}",
+            load=drawers.load_opening,
+            decide=counting.open_drawer,
+        ),
+        Handling(
+            command=CloseDrawer,
+            stream=lambda command, _: f"drawers/{command.drawer_id}",
+            load=drawers.load_closing,
+            decide=counting.close_drawer,
+        ),
+        *RENTS,
     ],
     folds={"payments": state.fold},
     projection=PROJECTION,
+    reactions=REACTIONS,
 )

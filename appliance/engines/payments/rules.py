@@ -98,6 +98,7 @@ def _settled(
         currency=command.currency,
         provider_ref=None,
         slip_number=slip_number,
+        folio=command.folio,
     )
     return Yes(events=[event], result={"payment_id": payment_id})
 
@@ -117,6 +118,7 @@ def post_charge(scene: Scene, command: PostCharge, context: Context) -> Decision
         amount_minor=command.amount_minor,
         currency=command.currency,
         text=seal_later(booker_of(command.stay_id), command.text.strip()),
+        folio=command.folio,
     )
     return Yes(events=[event], result={"charge_id": charge_id})
 

@@ -99,6 +99,20 @@ _ALL: Final = (
         "Hours a guest has to pay by a link.",
     ),
     _number(
+        "payments.rent_grace_days",
+        5,
+        0,
+        90,
+        "Days after which a rent that has not come is late, where the bank was heard since.",
+    ),
+    _number(
+        "payments.rent_late_fee_minor",
+        0,
+        0,
+        10_000_000,
+        "Fee for a late rent, in minor units of the currency; 0 charges none.",
+    ),
+    _number(
         "identity.guest_grace_minutes",
         120,
         0,

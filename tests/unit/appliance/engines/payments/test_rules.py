@@ -23,7 +23,8 @@ from appliance.engines.payments.messages import (
     SaveCardReference,
     TakeDeposit,
 )
-from appliance.engines.payments.projection import PROJECTION, BalanceRow, balance, cash_of_shift
+from appliance.engines.payments.projection import PROJECTION
+from appliance.engines.payments.queries import BalanceRow, balance, cash_of_shift
 from appliance.engines.payments.room import ENGINE
 from appliance.engines.rules.messages import ChangeSetting, Scope
 from appliance.engines.rules.room import ENGINE as RULES

@@ -1,0 +1,198 @@
+"""No booking without money or a person's word, and no money without a booking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.engines.payments import recovery
+from appliance.engines.payments.messages import (
+    AcceptUnpaid,
+    CheckRecovery,
+    DisputeState,
+    HoldCard,
+    IntentState,
+    NoteDispute,
+    NoteIntent,
+    NoteRefund,
+    NoteStrayPayment,
+    PaymentSettled,
+    RecordCash,
+    RecoveryDue,
+    RefundAsked,
+    RefundPayment,
+    Refusal,
+    SaveCardReference,
+    SettleStray,
+    TakeDeposit,
+    UnpaidAccepted,
+)
+from appliance.engines.payments.room import ENGINE
+from appliance.engines.stays.messages import CancelStay
+from support.desk import BOX, FRIDAY_18_MS, MANAGER, SYNC
+from support.hotel import Hotel
+
+EUROS: dict[str, Any] = {"amount_minor": 5_000, "currency": "EUR"}
+S = IntentState
+NOW_S = FRIDAY_18_MS // 1_000
+
+
+@pytest.fixture
+def hotel(tmp_path: Path) -> Iterator[Hotel]:
+    hotel = Hotel(tmp_path, more=[ENGINE])
+    yield hotel
+    hotel.close()
+
+
+@pytest.fixture
+def stay(hotel: Hotel) -> str:
+    stay_id = hotel.learned()
+    hotel.done(SaveCardReference(stay_id=stay_id, customer_ref="cus_1", method_ref="pm_1"))
+    return stay_id
+
+
+def items(hotel: Hotel) -> list[recovery.Item]:
+    now_s = hotel.clock.read().wall_ms // 1_000
+    return recovery.items_from(hotel.rows(recovery.LIST, now_s))
+
+
+def whats(hotel: Hotel) -> list[str]:
+    return [each.what for each in items(hotel)]
+
+
+def told(hotel: Hotel, kind: type[Any]) -> list[Any]:
+    return [fact.event for fact in hotel.facts if isinstance(fact.event, kind)]
+
+
+def deposit(hotel: Hotel, stay_id: str, state: IntentState, ref: str = "pi_1") -> str:
+    intent_id = str(hotel.done(TakeDeposit(stay_id=stay_id, **EUROS))["intent_id"])
+    hotel.done(NoteIntent(intent_id=intent_id, state=state, provider_ref=ref), SYNC)
+    return intent_id
+
+
+async def test_a_guarantee_that_failed_waits_for_money_or_a_word(hotel: Hotel, stay: str) -> None:
+    deposit(hotel, stay, S.DECLINED)
+    [item] = items(hotel)
+    assert (item.what, item.stay_id, item.amount_minor) == ("guarantee_failed", stay, 5_000)
+    assert recovery.ACTIONS[item.what] == ("retry", "pay_link", "take_cash", "accept")
+    # Asked again: the first has no say any more, and the second takes its place.
+    await hotel.clock.advance(1)
+    deposit(hotel, stay, S.DECLINED, "pi_2")
+    assert whats(hotel) == ["guarantee_failed"]
+    await hotel.clock.advance(1)
+    hotel.done(RecordCash(stay_id=stay, **EUROS))
+    assert items(hotel) == []
+
+
+def test_a_persons_word_is_on_the_record(hotel: Hotel, stay: str) -> None:
+    deposit(hotel, stay, S.REQUIRES_ACTION)
+    [item] = items(hotel)
+    assert item.what == "guest_must_act"
+    word = AcceptUnpaid(item_id=item.item_id, reason="an old guest of ours")
+    assert hotel.refused(replace(word, item_id="look:x")) == Refusal.UNKNOWN_ITEM
+    assert hotel.refused(replace(word, reason="4111111111111111")) == Refusal.CARD_NUMBER
+    hotel.done(word)
+    assert items(hotel) == []
+    [accepted] = told(hotel, UnpaidAccepted)
+    assert accepted.stay_id == stay
+    assert "old guest" not in "".join(hotel.db.iterdump())
+
+
+def test_each_is_told_once(hotel: Hotel, stay: str) -> None:
+    deposit(hotel, stay, S.EXPIRED)
+    for _ in range(3):
+        hotel.done(CheckRecovery(), BOX)
+    [due] = told(hotel, RecoveryDue)
+    assert (due.what, due.stay_id, due.amount_minor) == ("guarantee_failed", stay, 5_000)
+
+
+async def test_a_hold_is_told_of_before_it_runs_out(hotel: Hotel, stay: str) -> None:
+    intent_id = hotel.done(HoldCard(stay_id=stay, **EUROS))["intent_id"]
+    held = NoteIntent(intent_id=intent_id, state=S.HELD, capture_by_s=NOW_S + 48 * 3_600)
+    hotel.done(held, SYNC)
+    assert items(hotel) == []
+    await hotel.clock.advance(13 * 3_600)
+    [item] = items(hotel)
+    assert (item.what, item.by_s) == ("hold_expiring", NOW_S + 48 * 3_600)
+
+
+def test_a_second_charge_is_a_managers_note(hotel: Hotel, stay: str) -> None:
+    intent_id = deposit(hotel, stay, S.SUCCEEDED)
+    again = NoteIntent(intent_id=intent_id, state=S.SUCCEEDED, provider_ref="pi_2")
+    hotel.done(again, SYNC)
+    [item] = items(hotel)
+    assert item.what == "second_charge"
+    [refund] = told(hotel, RefundAsked)
+    hotel.done(NoteRefund(refund_id=refund.refund_id, state=S.DECLINED), SYNC)
+    assert sorted(whats(hotel)) == ["refund_failed", "second_charge"]
+
+
+def test_a_refund_that_failed_is_told(hotel: Hotel, stay: str) -> None:
+    deposit(hotel, stay, S.SUCCEEDED)
+    [settled] = told(hotel, PaymentSettled)
+    back = RefundPayment(payment_id=settled.payment_id, reason="ill", **EUROS)
+    refund_id = hotel.done(back)["refund_id"]
+    hotel.done(NoteRefund(refund_id=refund_id, state=S.DECLINED), SYNC)
+    assert whats(hotel) == ["refund_failed"]
+
+
+def test_what_a_person_must_look_up_waits(hotel: Hotel, stay: str) -> None:
+    deposit(hotel, stay, S.MANUAL)
+    assert whats(hotel) == ["look_up"]
+
+
+def test_money_of_a_stay_that_is_off_is_told_until_it_went_back(hotel: Hotel, stay: str) -> None:
+    payment = hotel.done(RecordCash(stay_id=stay, **EUROS))
+    hotel.done(CancelStay(stay_id=stay, reason="ill"))
+    [item] = items(hotel)
+    assert (item.what, item.amount_minor, item.stay_id) == ("money_without_booking", 5_000, stay)
+    hotel.done(RefundPayment(reason="ill", **payment, **EUROS))
+    assert items(hotel) == []
+
+
+def test_an_open_dispute_is_told_with_its_end(hotel: Hotel) -> None:
+    opened = NoteDispute(
+        dispute_id="dp",
+        provider="stripe",
+        provider_ref="pi",
+        state=DisputeState.OPEN,
+        due_s=NOW_S + 9,
+        **EUROS,
+    )
+    hotel.done(opened, SYNC)
+    [item] = items(hotel)
+    assert (item.what, item.by_s) == ("dispute", NOW_S + 9)
+    hotel.done(replace(opened, state=DisputeState.WON), SYNC)
+    assert items(hotel) == []
+
+
+@pytest.mark.parametrize("to_a_stay", [True, False])
+def test_money_that_nobody_knew_is_somebodys_or_goes_back(
+    hotel: Hotel, stay: str, *, to_a_stay: bool
+) -> None:
+    stray = NoteStrayPayment(provider="stripe", provider_ref="pi_9", **EUROS)
+    stray_id = hotel.done(stray, SYNC)["stray_id"]
+    assert whats(hotel) == ["stray_money"]
+    settle = SettleStray(
+        stray_id=stray_id, stay_id=stay if to_a_stay else None, reason="they called"
+    )
+    assert hotel.refused(replace(settle, stray_id="x"), MANAGER) == Refusal.UNKNOWN_STRAY
+    assert hotel.refused(replace(settle, stay_id="x"), MANAGER) == Refusal.UNKNOWN_STAY
+    word = AcceptUnpaid(item_id=f"stray:{stray_id}", reason="never mind")
+    assert hotel.refused(word) == Refusal.UNKNOWN_ITEM
+    hotel.done(settle, MANAGER)
+    assert hotel.refused(settle, MANAGER) == Refusal.ALREADY_SETTLED
+    assert items(hotel) == []
+    if to_a_stay:
+        [paid] = told(hotel, PaymentSettled)
+        assert (paid.stay_id, paid.means, paid.provider_ref) == (stay, "stray", "pi_9")
+        return
+    [refund] = told(hotel, RefundAsked)
+    assert (refund.provider_ref, refund.because) == ("pi_9", "stray")
+    hotel.done(NoteRefund(refund_id=refund.refund_id, state=S.SUCCEEDED), SYNC)
+    rows = hotel.rows("SELECT account FROM payments_account WHERE balance_minor != 0")
+    assert rows == []
