@@ -17,6 +17,7 @@ PARTS = (
     "bench_npk",
     "bench_ble",
     "bench_zigbee",
+    "bench_dark",
 )
 
 

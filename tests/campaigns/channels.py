@@ -74,6 +74,10 @@ class Channel(Protocol):
         """How often a true limit was exceeded."""
         ...
 
+    def requests(self) -> int:
+        """How many requests arrived there."""
+        ...
+
 
 class MewsChannel:
     """Mews."""
@@ -163,6 +167,10 @@ class MewsChannel:
     def too_many(self) -> int:
         """Counted by the twin's limiter; planned faults are not among them."""
         return self._cloud.limits.refused
+
+    def requests(self) -> int:
+        """All of them."""
+        return self._cloud.asked
 
 
 CHANNELS: Final[dict[str, Callable[[Clock, Journal], Channel]]] = {MewsChannel.name: MewsChannel}

@@ -29,8 +29,9 @@ from twin.clouds.stripe import SECRET_KEY, StripeCloud
 from twin.journal import Journal
 from twin.line import Line
 
+# Few rooms, so that acts meet on them.
 DOUBLES: Final = 8
-ROOMS: Final = {"double": [str(101 + n) for n in range(DOUBLES)], "suite": ["201"]}
+ALLOTMENT: Final = 4
 # What a request takes on its way and back: kills fall into the middle of exchanges.
 LATENCY_S_MAX: Final = 0.3
 
@@ -111,15 +112,24 @@ class RoughHome:
 class House:
     """Everything of one schedule; `kill` and `start` make a new process on the same file."""
 
-    def __init__(self, folder: Path, vendor: str, chance: random.Random) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        vendor: str,
+        chance: random.Random,
+        *,
+        doubles: int = DOUBLES,
+        allotment: int = ALLOTMENT,
+    ) -> None:
         self.chance = chance
-        self.hotel = Hotel(folder, doubles=DOUBLES, allotment=4, more=[PAYMENTS])
+        self.hotel = Hotel(folder, doubles=doubles, allotment=allotment, more=[PAYMENTS])
         self.clock = self.hotel.clock
         self.world = Nursery(lambda name, error: None)
         self.journal = Journal(clock=self.clock)
         self.line = Line(self.journal, self.clock, self.world)
         self.channel: Channel = CHANNELS[vendor](self.clock, self.journal)
-        self.channel.furnish(ROOMS)
+        numbers = [str(101 + number) for number in range(doubles)]
+        self.channel.furnish({"double": numbers, "suite": ["201"]})
         self.stripe = StripeCloud(self.clock, self.journal)
         clouds = {self.channel.account.base_url: self.channel.cloud}
         self._clouds = InProcess(

@@ -23,6 +23,7 @@ from appliance.engines.stays.messages import (
 from appliance.kernel.messages import Command
 from campaigns.channels import Held
 from campaigns.house import House
+from campaigns.judging import judge
 from support.desk import MANAGER
 from support.hotel import priced, walk_in
 from sync.manners import Standing
@@ -88,7 +89,7 @@ class Schedule:
                 self._something_happens()
                 await self._weather()
             await self._heal()
-            await self._judge()
+            self._judge()
         finally:
             await self.house.close()
         return self.ended
@@ -326,109 +327,5 @@ class Schedule:
         if self.ended.progress_s > PROGRESS_S_MAX:
             self.ended.broken.append(f"no progress for {self.ended.progress_s:.1f} s after healing")
 
-    async def _judge(self) -> None:
-        broken = self.ended.broken
-        broken += self.house.died
-        broken += self._queue()
-        broken += self._bookings()
-        broken += self._money()
-        for effect in self.house.sync.ledger.effects("true"):
-            self.ended.counts[f"effect: {effect.state.value}"] += 1
-        if self.house.channel.too_many():
-            self.ended.counts["true 429"] += self.house.channel.too_many()
-
-    def _queue(self) -> list[str]:
-        ledger = self.house.sync.ledger
-        broken = [
-            f"{effect.kind} is still {effect.state.value}: {effect.sentence}"
-            for effect in ledger.effects("state IN ('queued', 'sending', 'unknown', 'reconciling')")
-            if not self._behind_parked(effect.lane)
-        ]
-        letters = ledger.letters("refused IS NULL")
-        broken += [f"{letter.name} is still on its way home" for letter in letters]
-        broken += [
-            f"{source}:{name} is still held: {why}"
-            for source, name, why, _ in [
-                (self.house.channel.name, *each)
-                for each in self.house.sync.mirror.held(self.house.channel.name, person=False)
-            ]
-        ]
-        return broken
-
-    def _behind_parked(self, lane: str) -> bool:
-        return bool(
-            self.house.sync.ledger.effects(
-                "lane = ? AND kind = 'pms.book' AND state IN ('parked', 'manual')", lane
-            )
-        )
-
-    def _shown(self, stay_id: str) -> bool:
-        """Whether a person has been told that the two sides differ about a stay."""
-        effects = self.house.sync.ledger.effects(
-            "lane = ? AND state IN ('parked', 'manual')", f"stay:{stay_id}"
-        )
-        return bool(effects) or bool(self.house.hotel.conflicts(stay_id))
-
-    def _bookings(self) -> list[str]:
-        rows = self.house.hotel.rows(
-            "SELECT stay_id, source, upstream_id, state, arrival, departure FROM stays_stay"
-        )
-        held = {each.upstream_id: each for each in self.house.channel.holds()}
-        by_us = Counter(each.our_ref for each in held.values() if each.our_ref)
-        broken = [f"{ref} is {n} bookings at the PMS" for ref, n in by_us.items() if n > 1]
-        known = Counter(str(row[2]) for row in rows if row[2] is not None)
-        broken += [f"{name} is {n} stays here" for name, n in known.items() if n > 1]
-        broken += [f"{name} was sold there and is unknown here" for name in held.keys() - known]
-        for stay_id, _, upstream_id, state, arrival, departure in rows:
-            shown = self._shown(str(stay_id))
-            self.ended.counts["stays: shown to a person" if shown else "stays: equal"] += 1
-            if shown:
-                continue
-            one = held.get(str(upstream_id))
-            if one is None:
-                broken.append(f"{stay_id} ({state}) is not at the PMS, and nobody is told")
-                continue
-            ours = (state, str(arrival), str(departure))
-            theirs = (one.state.value, str(one.arrival), str(one.departure))
-            if ours != theirs and not _over_alike(ours, theirs):
-                broken.append(f"{stay_id} is {ours} here and {theirs} there, and nobody is told")
-        return broken
-
-    def _money(self) -> list[str]:
-        charged = Counter(
-            str(row["metadata"].get("outbox_id"))
-            for row in self.house.journal.read("payments.charged")
-        )
-        broken = [f"{ref} was charged {n} times" for ref, n in charged.items() if n > 1]
-        states = dict(self.house.hotel.rows("SELECT intent_id, state FROM payments_intent"))
-        broken += [
-            f"{ref} was charged and is {states.get(ref)} here"
-            for ref in charged
-            if states.get(ref) != "succeeded"
-        ]
-        broken += [
-            f"{ref} is succeeded here and was never charged"
-            for ref, state in states.items()
-            if state == "succeeded" and ref not in charged
-        ]
-        told = Counter(self.house.channel.payments())
-        broken += [f"{ref} was told {n} times" for ref, n in told.items() if ref and n > 1]
-        owed = self.house.sync.ledger.effects("kind = 'pms.payment' AND state = 'succeeded'")
-        broken += [
-            f"{effect.natural_key} is done and not at the PMS"
-            for effect in owed
-            if effect.natural_key.partition(":")[2] not in told
-        ]
-        self.ended.counts["charges"] += sum(charged.values())
-        return broken
-
-
-def _over_alike(ours: tuple[str, str, str], theirs: tuple[str, str, str]) -> bool:
-    """What is over is over: a cancelled stay's dates bind nobody.
-
-    A departed one's last day may be the day on which the guest really left.
-    """
-    over = {StayState.CANCELLED.value, StayState.NO_SHOW.value}
-    if ours[0] in over and theirs[0] in over:
-        return True
-    return ours[0] == theirs[0] == StayState.DEPARTED.value
+    def _judge(self) -> None:
+        self.ended.broken += [*self.house.died, *judge(self.house, self.ended.counts)]
