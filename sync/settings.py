@@ -13,6 +13,7 @@ from sync.inbox.reception import WebhookSettings
 from sync.inbox.words import GUESTY, HOSTAWAY, MEWS, STRIPE
 from sync.money.stripe import StripeAccount
 from sync.pms.choosing import PmsAccount
+from sync.pms.guesty.account import GuestyAccount, GuestyApi
 from sync.pms.hostaway.token import HostawayAccount
 from sync.pms.mews.client import MewsAccount
 from sync.pms.puller import OVERLAP_S
@@ -110,6 +111,15 @@ def _pms_account(pms: PmsSettings, environment: Mapping[str, str]) -> PmsAccount
                     pms.client_secret_file, "sync.pms.client_secret_file", environment
                 ),
             )
+        case PmsKind.GUESTY:
+            return GuestyAccount(
+                base_url=pms.base_url.rstrip("/"),
+                client_id=_text(pms.client_id, "sync.pms.client_id"),
+                client_secret=_secret(
+                    pms.client_secret_file, "sync.pms.client_secret_file", environment
+                ),
+                api=GuestyApi(pms.api or GuestyApi.V3),
+            )
         case _:
             assert_never(pms.kind)
 
@@ -118,3 +128,9 @@ def _secret(path: Path | None, key: str, environment: Mapping[str, str]) -> str:
     if path is None:
         raise SyncUnsetError(f"set {key} to the file that holds it")
     return read_secret(path, environment).decode()
+
+
+def _text(text: str, key: str) -> str:
+    if not text:
+        raise SyncUnsetError(f"set {key}")
+    return text

@@ -43,6 +43,7 @@ class PmsKind(StrEnum):
     NONE = "none"
     MEWS = "mews"
     HOSTAWAY = "hostaway"
+    GUESTY = "guesty"
 
 
 class PaymentKind(StrEnum):
@@ -148,6 +149,12 @@ class PmsSettings(_Section):
     client_secret_file: Path | None = Field(
         default=None,
         description="The file (mode 0600) with the secret that belongs to client_id.",
+    )
+    api: str = Field(
+        default="",
+        pattern=r"^(v3|legacy)?$",
+        description="Which generation of the booking system's interface is read, where it has two"
+        " (Guesty: v3, or legacy until 2027-03-01); empty is the newer.",
     )
     pull_interval_s: Seconds = Field(
         description="Seconds between two looks for changed bookings.",

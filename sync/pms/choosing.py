@@ -9,8 +9,12 @@ from appliance.kernel.clock import Clock
 from sync.gate import Gate
 from sync.home import Home
 from sync.ledger import Ledger
-from sync.manners import MEWS_RULES, Rule
+from sync.manners import GUESTY_RULES, MEWS_RULES, Rule
 from sync.mirror import Mirror
+from sync.pms.guesty.account import GuestyAccount
+from sync.pms.guesty.client import GuestyClient
+from sync.pms.guesty.push import GuestyPush
+from sync.pms.guesty.source import GuestySource
 from sync.pms.hostaway.client import HostawayClient
 from sync.pms.hostaway.push import HostawayPush
 from sync.pms.hostaway.source import HostawaySource
@@ -21,12 +25,13 @@ from sync.pms.mews.push import MewsPush
 from sync.pms.mews.source import MewsSource
 from sync.pms.port import Pms
 
-PmsAccount = MewsAccount | HostawayAccount
+PmsAccount = MewsAccount | HostawayAccount | GuestyAccount
 
 # By account, so that what is only planned or only shown need not build an adapter.
 NAME_OF: Final[dict[type, str]] = {
     MewsAccount: MewsSource.name,
     HostawayAccount: HostawaySource.name,
+    GuestyAccount: GuestySource.name,
 }
 
 
@@ -62,6 +67,8 @@ def choose(account: PmsAccount, make_gate: MakeGate, parts: Parts) -> Pms:
             return _mews(account, make_gate, parts)
         case HostawayAccount():
             return _hostaway(account, make_gate, parts)
+        case GuestyAccount():
+            return _guesty(account, make_gate, parts)
         case _:
             assert_never(account)
 
@@ -92,6 +99,24 @@ def _hostaway(account: HostawayAccount, make_gate: MakeGate, parts: Parts) -> Pm
             client=client, ledger=parts.ledger, mirror=parts.mirror, clock=parts.clock
         ),
         pusher=HostawayPush(
+            client=client,
+            ledger=parts.ledger,
+            mirror=parts.mirror,
+            clock=parts.clock,
+            home=parts.home,
+        ),
+        probe=client.probe,
+    )
+
+
+def _guesty(account: GuestyAccount, make_gate: MakeGate, parts: Parts) -> Pms:
+    gate = make_gate(GuestySource.name, GUESTY_RULES)
+    client = GuestyClient(account, gate=gate, ledger=parts.ledger, clock=parts.clock)
+    return Pms(
+        source=GuestySource(
+            client=client, ledger=parts.ledger, mirror=parts.mirror, clock=parts.clock
+        ),
+        pusher=GuestyPush(
             client=client,
             ledger=parts.ledger,
             mirror=parts.mirror,

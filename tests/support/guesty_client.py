@@ -12,8 +12,8 @@ from support.guesty import Account
 from sync.gate import Gate
 from sync.ledger import Ledger
 from sync.manners import GUESTY_RULES
+from sync.pms.guesty.account import GuestyAccount
 from sync.pms.guesty.client import GuestyClient, Reply
-from sync.pms.guesty.tokens import GuestyAccount
 from sync.transport import CallTransport
 from twin.clouds.guesty import CLIENT_ID, CLIENT_SECRET
 from twin.clouds.inprocess import InProcess

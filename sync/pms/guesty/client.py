@@ -19,7 +19,8 @@ from sync.gate import (
 )
 from sync.ledger import Ledger
 from sync.outcome import Again, NotSent, Refused, Unknown
-from sync.pms.guesty.tokens import Barred, GuestyAccount, GuestyTokens
+from sync.pms.guesty.account import GuestyAccount
+from sync.pms.guesty.tokens import Barred, GuestyTokens
 from sync.pms.port import NotAskableError, NotFetchedError
 from sync.transport import Answer, NoAnswer, Request
 
@@ -62,6 +63,10 @@ class Said:
 
 
 Reply = Fine | Said | NoAnswer | Held | Barred
+
+
+class NotPermittedError(NotFetchedError):
+    """This question is closed to our application, others are not."""
 
 
 class GuestyClient:
@@ -114,6 +119,8 @@ class GuestyClient:
             return reply.value
         if isinstance(reply, Said) and reply.status in {400, 404, 410, 422}:
             raise NotAskableError(f"{path}: {reply.status} {reply.message}")
+        if isinstance(reply, Said) and reply.status in {401, 403, 405}:
+            raise NotPermittedError(f"{path}: {reply.status} {reply.message}")
         raise NotFetchedError(f"{path}: {_why(reply)}")
 
     async def pages(

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from appliance.kernel.clock import Clock
 from sync.gate import PROBE_TIMEOUT_S, Gate, Held
 from sync.ledger import Ledger
 from sync.manners import retry_after_ms, utc_text
+from sync.pms.guesty.account import GuestyAccount
 from sync.transport import Answer, NoAnswer, Request
 
 logger = logging.getLogger(__name__)
@@ -34,17 +35,6 @@ UNANSWERED_WAIT_MS: Final = 5_000
 UNANSWERED_WAIT_MS_MAX: Final = 1_800_000
 # The vendor's token is good for a day; without `expires_in` we believe in an hour.
 EXPIRES_S_DEFAULT: Final = 3_600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuestyAccount:
-    """Where and as whom we ask; the secret is never logged."""
-
-    base_url: str
-    client_id: str
-    client_secret: str = field(repr=False)
-    # Whether the endpoints that end on 2027-03-01 are asked while they are there.
-    legacy: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

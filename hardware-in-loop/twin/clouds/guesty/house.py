@@ -14,9 +14,7 @@ from twin.clouds.guesty.words import ACCOUNT_ID, NOTE_LENGTH_MAX, day_of, invali
 # The vendor answers for so many days at once and no more.
 CALENDAR_DAYS_MAX: Final = 400
 # The methods of a payment that only records (changelog 2026-03-23: CASH alone is refused).
-METHODS: Final = frozenset(
-    {"RECORDED_CASH", "RECORDED_CREDIT_CARD", "BANK_TRANSFER", "CHECK", "OTHER"}
-)
+METHODS: Final = frozenset({"RECORDED_CASH", "BANK_TRANSFER", "CHECK", "OTHER"})
 
 
 def get_account(asked: Asked) -> Json:
