@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from appliance.kernel import codec
+from appliance.kernel.card_numbers import holds_card_number
 from appliance.kernel.clock import Clock, Reading
 from appliance.kernel.engine import (
     Connection,
@@ -36,6 +37,7 @@ from appliance.kernel.messages import (
     KernelRefusal,
     Origin,
     Refused,
+    Role,
     Who,
 )
 from appliance.kernel.vault import Vault
@@ -279,6 +281,9 @@ class Deciding:
             return Decided(answer=_kernel_no(KernelRefusal.UNKNOWN_COMMAND))
         if asking.who.role not in asking.command.roles:
             return Decided(answer=_kernel_no(KernelRefusal.WRONG_ROLE))
+        # What a service learned elsewhere is not typed here: the rules leave a number out of it.
+        if asking.who.role is not Role.SERVICE and holds_card_number(asking.command, body):
+            return Decided(answer=_kernel_no(KernelRefusal.CARD_NUMBER))
         return self._decide(asking, route, now, digest)
 
     def _decide(self, asking: Asking, route: _Route, now: Reading, digest: bytes) -> Decided:

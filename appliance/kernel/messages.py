@@ -107,6 +107,7 @@ class KernelRefusal(StrEnum):
     NOT_STORED = "not_stored"  # the disk refused: nothing was written
     UNKNOWN_COMMAND = "unknown_command"
     MALFORMED = "malformed"  # text that is not Unicode, or an id that names nothing
+    CARD_NUMBER = "card_number"  # a text of it looks like the number of a card
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
