@@ -11,6 +11,7 @@ from bench.figures import Figure, table, write_json
 
 PARTS = (
     "bench_ask",
+    "bench_rent",
     "bench_house",
     "bench_bus",
     "bench_water",
