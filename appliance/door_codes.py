@@ -12,7 +12,7 @@ import msgspec
 
 from appliance.engines.doors.credentials import Locksmith
 from appliance.engines.doors.messages import HolderKind, NotePinShown
-from appliance.engines.doors.queries import KeyView, door_of_stay, keys_of
+from appliance.engines.doors.queries import KeyView, door_of_stay, doors_of_stay, keys_of
 from appliance.engines.doors.slots import NO_PIN
 from appliance.kernel.ask import Asker
 from appliance.kernel.clock import Clock
@@ -31,7 +31,7 @@ class _Wanted:
 
 
 class DoorCodes:
-    """Answers the socket's word "door_code"."""
+    """Answers the socket's words "door_code" and "stay_doors"."""
 
     def __init__(self, *, asker: Asker, reader: Reader, locksmith: Locksmith, clock: Clock) -> None:
         self._asker = asker
@@ -68,6 +68,10 @@ class DoorCodes:
             "valid_until_s": key.facts.valid_until_s,
             "digits": self._locksmith.pin(key.facts),
         }
+
+    async def doors(self, fields: Any) -> list[str]:
+        """The doors of the room a stay lives in or is expected in; where a key for it is cut."""
+        return await doors_of_stay(self._reader, msgspec.convert(fields, _Wanted).stay_id)
 
 
 def _opens(key: KeyView, door_id: str, now_s: int) -> bool:

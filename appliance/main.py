@@ -390,6 +390,7 @@ async def run(settings: Settings) -> int:
         socket.add("credential", functools.partial(credential, box))
         codes = DoorCodes(asker=box.asker, reader=box.reader, locksmith=box.locksmith, clock=clock)
         socket.add("door_code", codes.take)
+        socket.add("stay_doors", codes.doors)
         async with socket.serve(settings.command_socket), serve_web(box) as address:
             ready = settings.run_dir / "appliance.ready"
             write_whole(ready, address.encode())

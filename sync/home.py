@@ -110,6 +110,10 @@ class Home(Protocol):
         """
         ...
 
+    async def stay_doors(self, stay_id: str) -> tuple[str, ...]:
+        """The doors of the room a stay lives in or is expected in: where its keys are cut."""
+        ...
+
     async def report(self, standing: Mapping[str, Any]) -> None:
         """Say how sync is."""
         ...
@@ -152,6 +156,11 @@ class SocketHome:
         """The code that opens a stay's room now; None: there is none to be told any more."""
         answer = await self._request({"door_code": {"stay_id": stay_id}}, ANSWER_S_MAX)
         return msgspec.convert(answer["door_code"], DoorCode | None)
+
+    async def stay_doors(self, stay_id: str) -> tuple[str, ...]:
+        """The doors of the room a stay lives in or is expected in: where its keys are cut."""
+        answer = await self._request({"stay_doors": {"stay_id": stay_id}}, ANSWER_S_MAX)
+        return msgspec.convert(answer["stay_doors"], tuple[str, ...])
 
     async def report(self, standing: Mapping[str, Any]) -> None:
         """Say how sync is."""

@@ -25,6 +25,8 @@ from sync.money.choosing import Looker, MoneyAccounts, add_pulls
 from sync.money.choosing import choose as choose_money
 from sync.plan import Planner
 from sync.pms.choosing import Parts, choose, name_of
+from sync.pms.mews.stream import Dial
+from sync.pms.port import Hooks, Listening
 from sync.pms.puller import Puller
 from sync.settings import SyncSettings
 from sync.standing import standing
@@ -45,7 +47,7 @@ REPORT_GAP_S: Final = 1.0
 class Running:
     """One sync role at work. Tests may take single turns of its parts instead of `start`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of one role, all by name
         self,
         settings: SyncSettings,
         *,
@@ -54,6 +56,7 @@ class Running:
         transport: Transport,
         nursery: Nursery,
         chance: random.Random | None = None,
+        dial: Dial | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -67,10 +70,12 @@ class Running:
         self.pushers: dict[str, Pusher] = {}
         self.pms_name = name_of(settings.pms)
         self.pull: Puller | None = None
+        self._listening: Listening | None = None
         self._probes: dict[str, Any] = {}
         if settings.pms is not None:
-            parts = Parts(ledger=self.ledger, mirror=self.mirror, clock=clock, home=home)
+            parts = Parts(ledger=self.ledger, mirror=self.mirror, clock=clock, home=home, dial=dial)
             pms = choose(settings.pms, self._gate, parts)
+            self._listening = pms.listening
             self.pull = Puller(
                 source=pms.source,
                 ledger=self.ledger,
@@ -138,6 +143,10 @@ class Running:
             self._nursery.deadly(f"sync: {looker.pull.name} look", looker.run())
         if self.reception is not None:
             self._nursery.deadly("sync: inbox", self.reception.run())
+        if self._listening is not None:
+            hooks = Hooks(look=self.look_now.set, hint=self.hint, wake=self._wake_all)
+            for name, listen in self._listening.tasks(hooks):
+                self._nursery.deadly(f"sync: {name}", listen())
         for name, probe in self._probes.items():
             work = self.gates[name].probe_for_ever(probe)
             self._nursery.deadly(f"sync: {name} probe", work)

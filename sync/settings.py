@@ -102,6 +102,7 @@ def _pms_account(pms: PmsSettings, environment: Mapping[str, str]) -> PmsAccount
                 access_token=_secret(
                     pms.access_token_file, "sync.pms.access_token_file", environment
                 ),
+                stream_url=pms.stream_url,
             )
         case PmsKind.HOSTAWAY:
             return HostawayAccount(

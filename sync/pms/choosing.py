@@ -21,8 +21,10 @@ from sync.pms.hostaway.source import HostawaySource
 from sync.pms.hostaway.token import HostawayAccount
 from sync.pms.hostaway.words import RULES as HOSTAWAY_RULES
 from sync.pms.mews.client import MewsAccount, MewsClient
+from sync.pms.mews.listening import MewsListening
 from sync.pms.mews.push import MewsPush
 from sync.pms.mews.source import MewsSource
+from sync.pms.mews.stream import Dial
 from sync.pms.port import Pms
 
 PmsAccount = MewsAccount | HostawayAccount | GuestyAccount
@@ -53,6 +55,8 @@ class Parts:
     mirror: Mirror
     clock: Clock
     home: Home
+    # How a stream is connected to, where a test has another way than a socket.
+    dial: Dial | None = None
 
 
 def name_of(account: PmsAccount | None) -> str | None:
@@ -76,6 +80,11 @@ def choose(account: PmsAccount, make_gate: MakeGate, parts: Parts) -> Pms:
 def _mews(account: MewsAccount, make_gate: MakeGate, parts: Parts) -> Pms:
     # At Mews a 403 is a rule of the hotel's business, not about our tokens.
     client = MewsClient(account, make_gate(MewsSource.name, MEWS_RULES, forbidden_is_ours=False))
+    listening = None
+    if account.stream_url:
+        listening = MewsListening(
+            client=client, ledger=parts.ledger, clock=parts.clock, dial=parts.dial
+        )
     return Pms(
         source=MewsSource(
             client=client, ledger=parts.ledger, mirror=parts.mirror, clock=parts.clock
@@ -88,6 +97,7 @@ def _mews(account: MewsAccount, make_gate: MakeGate, parts: Parts) -> Pms:
             home=parts.home,
         ),
         probe=client.probe,
+        listening=listening,
     )
 
 

@@ -8,7 +8,7 @@ in `sync.carrier`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -96,12 +96,30 @@ class BookingSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What a listener may set going."""
+
+    look: Callable[[], None]  # at everything that changed, soon
+    hint: Callable[[Sequence[str]], None]  # at these bookings, at once
+    wake: Callable[[], None]  # there is something new in the ledger
+
+
+class Listening(Protocol):
+    """A vendor's own way of telling that something happened, where it has one."""
+
+    def tasks(self, hooks: Hooks) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+        """What runs for as long as the role does, by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pms:
     """A vendor's two directions, and something cheap to ask when it seems to be down."""
 
     source: BookingSource
     pusher: Pusher
     probe: Callable[[], Awaitable[object]]
+    listening: Listening | None = None
 
 
 def digest_of(row: Mapping[str, Any]) -> bytes:

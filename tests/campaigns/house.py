@@ -103,6 +103,11 @@ class RoughHome:
         await self._there()
         return await self._home.door_code(stay_id)
 
+    async def stay_doors(self, stay_id: str) -> tuple[str, ...]:
+        """As it is."""
+        await self._there()
+        return await self._home.stay_doors(stay_id)
+
     async def _there(self) -> None:
         await self._weather.pass_through()
         if self.away:

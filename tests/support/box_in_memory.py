@@ -11,7 +11,7 @@ import msgspec
 
 from appliance.engines.stays.messages import Booked, CheckedIn
 from appliance.kernel.clock import Clock, sleep
-from appliance.kernel.messages import Answer, Done, Event, Refused, Role, Who
+from appliance.kernel.messages import Answer, Done, Event, KernelRefusal, Refused, Role, Who
 from sync.home import Asked, ChainMismatchError, DoorCode, Fact, HomeAwayError, Page
 
 DESK = Who(actor="staff:1", role=Role.FRONT_DESK)
@@ -25,10 +25,14 @@ class BoxInMemory:
         self.facts: list[Fact] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.ids: dict[str, Answer] = {}
+        self.bodies: dict[str, bytes] = {}
         self.refusing: dict[str, str] = {}  # command name -> code
         self.reports: list[Mapping[str, Any]] = []
         self.codes: dict[str, DoorCode] = {}
+        self.doors: dict[str, tuple[str, ...]] = {}
+        self.refusing_doors: dict[str, str] = {}  # door id -> code
         self.away = False
+        self.away_for: set[str] = set()  # commands during which the box restarts
 
     def say(self, *events: Event, **plain: Any) -> None:
         """One command's facts; `plain` replaces sealed fields by readable text."""
@@ -65,11 +69,17 @@ class BoxInMemory:
 
     async def ask(self, asked: Asked) -> Answer:
         """Once for each id."""
-        if self.away:
+        if self.away or asked.name in self.away_for:
             raise HomeAwayError("away")
         if asked.command_id in self.ids:
-            return self.ids[asked.command_id]
-        if (code := self.refusing.get(asked.name)) is not None:
+            first, body = self.ids[asked.command_id], self.bodies[asked.command_id]
+            if body != asked.body:
+                return Refused(engine="kernel", code=KernelRefusal.ID_REUSED.value, detail={})
+            return first
+        self.bodies[asked.command_id] = asked.body
+        door_id = msgspec.json.decode(asked.body).get("door_id", "none")
+        code = self.refusing.get(asked.name) or self.refusing_doors.get(door_id)
+        if code is not None:
             return Refused(engine="test", code=code, detail={})
         self.asked.append((asked.name, msgspec.json.decode(asked.body)))
         answer = Done(position=len(self.facts), result={})
@@ -92,6 +102,12 @@ class BoxInMemory:
         if self.away:
             raise HomeAwayError("away")
         return self.codes.get(stay_id)
+
+    async def stay_doors(self, stay_id: str) -> tuple[str, ...]:
+        """The doors that a test gave the stay."""
+        if self.away:
+            raise HomeAwayError("away")
+        return self.doors.get(stay_id, ())
 
     async def report(self, standing: Mapping[str, Any]) -> None:
         """Keep what sync says of itself."""

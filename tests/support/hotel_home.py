@@ -52,6 +52,15 @@ class HotelHome:
         """What a test says the doors engine would derive."""
         return self.codes.get(stay_id)
 
+    async def stay_doors(self, stay_id: str) -> tuple[str, ...]:
+        """The doors of the room, where the hotel has an engine for them."""
+        rows = self.hotel.rows(
+            "SELECT d.door_id FROM doors_holder h JOIN doors_door d ON d.room_id = h.room_id"
+            " WHERE h.kind = 'stay' AND h.holder_id = ? ORDER BY d.door_id",
+            stay_id,
+        )
+        return tuple(str(row[0]) for row in rows)
+
     async def report(self, standing: Mapping[str, Any]) -> None:
         """Keep what sync says of itself."""
         self.reports.append(standing)

@@ -21,6 +21,7 @@ from appliance.kernel.virtual_clock import VirtualClock
 from support.box_in_memory import BoxInMemory
 from sync.money.stripe import StripeAccount
 from sync.pms.mews.client import MewsAccount
+from sync.pms.mews.stream import Dial
 from sync.running import Running
 from sync.settings import SyncSettings
 from sync.transport import CallTransport
@@ -75,6 +76,7 @@ class SyncBench:
             ),
             stripe=StripeAccount(base_url=PAYMENTS_IN_PROCESS, secret_key=SECRET_KEY),
         )
+        self.dial: Dial | None = None
         self.running = self.start_again(stop=False)
 
     # -- the role --------------------------------------------------------------------------------
@@ -90,6 +92,7 @@ class SyncBench:
             transport=CallTransport(self.clouds.in_process().send),
             nursery=self.nursery,
             chance=random.Random(7),
+            dial=self.dial,
         )
         return self.running
 

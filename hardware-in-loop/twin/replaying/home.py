@@ -65,6 +65,11 @@ class LoopHome:
         del stay_id
         return None
 
+    async def stay_doors(self, stay_id: str) -> tuple[str, ...]:
+        """None: no device of a PMS cuts keys in a replay."""
+        del stay_id
+        return ()
+
     async def report(self, standing: Mapping[str, Any]) -> None:
         """Keep what sync says of itself."""
         self.standing = standing

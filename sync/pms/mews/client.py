@@ -31,6 +31,8 @@ class MewsAccount:
     access_token: str
     # The contract of `reservations/cancel` has only notes; some environments take a reason too.
     send_cancellation_reason: bool = True
+    # Where the event stream is; empty: nobody listens, and no device command is taken.
+    stream_url: str = ""
 
     def __repr__(self) -> str:
         """Without the tokens."""

@@ -18,7 +18,7 @@ from sync.pms.mews.words import utc_s, utc_text
 # By this we know our own among the tokens of a reservation; other systems' are left alone.
 OURS: Final = "nightporter"
 # The appliance restarts within seconds.
-AWAY_WAIT_MS: Final = 2_000
+AWAY_WAIT_MS: Final = 5_000
 # Another release, or a box that cannot read the question: nothing changes soon.
 SAID_NO_WAIT_MS: Final = 60_000
 

@@ -18,6 +18,7 @@ from sync.pms.linking import link_letter
 from sync.pms.mews.book import MewsBooking
 from sync.pms.mews.client import Fine, MewsClient, failure
 from sync.pms.mews.codes import NOT_THERE, MewsCodes
+from sync.pms.mews.commands import DEVICE_COMMAND, MewsCommands
 from sync.pms.mews.rooms import push_room_state
 from sync.pms.mews.rows import known_of
 from sync.pms.mews.source import HOUSE, RESERVATIONS
@@ -35,7 +36,7 @@ NO_UNDO: Final = (
 )
 _HAD_PAYMENT: Final = Succeeded(sentence="Mews had the payment already", evidence="read_back")
 # Every push of these reads first or says the same again.
-LOOKS_ITSELF: Final = frozenset({"pms.door_code", "pms.room_state"})
+LOOKS_ITSELF: Final = frozenset({"pms.door_code", "pms.room_state", DEVICE_COMMAND})
 GONE: Final = "Mews no longer shows this reservation"
 
 
@@ -54,6 +55,9 @@ class MewsPush:
         self._clock = clock
         self._booking = MewsBooking(client=client, ledger=ledger, mirror=mirror)
         self._codes = MewsCodes(client=client, home=home)
+        self._commands = MewsCommands(
+            client=client, ledger=ledger, mirror=mirror, clock=clock, home=home
+        )
 
     async def reconcile(self, effect: Effect) -> Outcome | None:
         """Read back whether the act is done there already; None: go on and send it."""
@@ -86,6 +90,8 @@ class MewsPush:
             return Manual(sentence=NO_UNDO)
         if effect.kind == "pms.door_code":
             return await self._code(told, house)
+        if effect.kind == DEVICE_COMMAND:
+            return await self._commands.push(effect, told, house)
         if effect.kind == "pms.room_state":
             return await push_room_state(self._client, told, self._room(told["room_id"], house))
         return await self._act(effect, told, house)

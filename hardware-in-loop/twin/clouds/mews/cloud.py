@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -84,12 +85,18 @@ class MewsCloud:
         self.streams = Streams(self.store)
         self.limits = Limits(clock)
         self.asked = 0  # requests that arrived, whatever became of them
+        self._counts: Counter[str] = Counter()
         self._clock = clock
         self._cursors: dict[str, int] = {}
+
+    def counted(self, endpoint: str) -> int:
+        """How many requests to one endpoint arrived."""
+        return self._counts[endpoint]
 
     async def answer(self, request: Request) -> Reply:
         """Answer one request."""
         self.asked += 1
+        self._counts[request.path.removeprefix(PREFIX)] += 1
         return dated(await self._answer(request), self.store.now_s())
 
     async def _answer(self, request: Request) -> Reply:
