@@ -14,6 +14,7 @@ PARTS = (
     "bench_rent",
     "bench_house",
     "bench_bus",
+    "bench_inbox",
     "bench_water",
     "bench_npk",
     "bench_ble",
