@@ -37,9 +37,9 @@ PRAGMAS: Final = (
 WAITING_MAX: Final = 2_000
 # 256 in one commit: about 10 ms of work, far below any vendor's limit.
 BATCH_MAX: Final = 256
-# 20 ms for others to join a commit while a flood lasts: at most 50 fsyncs a second, which the
+# 10 ms for others to join a commit while a flood lasts: at most 100 fsyncs a second, which the
 # desk's own disk hardly feels. Somebody who comes alone does not wait.
-LINGER_S: Final = 0.02
+LINGER_S: Final = 0.01
 
 
 class State(StrEnum):
