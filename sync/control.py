@@ -1,4 +1,4 @@
-"""A small socket of sync itself: status, explain, retry, done. Its file has one process only."""
+"""A small socket of sync itself: status, explain, retry, done, feeds. Its file has one process only."""
 
 from __future__ import annotations
 
@@ -76,8 +76,12 @@ async def _answer(running: Running, line: bytes) -> dict[str, Any]:  # noqa: PLR
             return {"lines": [running.retry(name)]}
         case ["done", name]:
             return {"lines": [running.carrier.settle_by_hand(name)]}
+        case ["feeds", *more]:
+            return {"lines": running.feeds.answer(more)}
         case _:
-            return {"error": "say one of: status, explain ID, retry ID, done ID"}
+            return {
+                "error": "say one of: status, explain ID, retry ID, done ID, feeds, feeds accept NAME"
+            }
 
 
 async def _decide(running: Running, act: str, number: str) -> str:

@@ -7,6 +7,8 @@ import logging
 import random
 from typing import Any, Final
 
+import msgspec
+
 from appliance.engines.payments.messages import (
     NoteCapture,
     NoteCardSetUp,
@@ -130,7 +132,8 @@ class Deliverer:
 
     def _park_booking(self, letter: Letter, code: str) -> None:
         # It can be fetched again, so the guests' names need not be kept here.
-        source, _, upstream_id = letter.lane.partition(":")
+        booking = msgspec.json.decode(letter.body, type=LearnBooking)
+        source, upstream_id = booking.source, booking.upstream_id
         why = f"the box does not take this booking ({code})"
         now_ms = self._clock.read().wall_ms
         self._mirror.hold(source, upstream_id, why, person=True, now_ms=now_ms)

@@ -108,6 +108,16 @@ def done(settings: Settings, name: str) -> None:
     _say_lines(settings, ["done", name])
 
 
+@sync.command(epilog="Example: nightporter sync feeds accept sea-101")
+@click.argument("words", metavar="[accept NAME]", nargs=-1)
+@click.pass_obj
+def feeds(settings: Settings, words: tuple[str, ...]) -> None:
+    """Show the calendar feeds, or take for gone what vanished from a frozen one."""
+    if words and (words[0] != "accept" or len(words) != 2):
+        raise click.UsageError("say `feeds`, or `feeds accept NAME`")
+    _say_lines(settings, ["feeds", *words])
+
+
 async def _serve(settings: Settings, told: SyncSettings) -> int:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()

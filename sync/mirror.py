@@ -103,6 +103,22 @@ class Mirror:
             )
         return found
 
+    def room_named(self, name: str) -> str | None:
+        """Our room by what an installer calls it: its id, or the number on the door."""
+        return self._one(
+            "SELECT room_id FROM room WHERE room_id = ?1 OR number = ?1"
+            " ORDER BY room_id <> ?1 LIMIT 1",
+            name,
+        )
+
+    def type_named(self, name: str) -> str | None:
+        """Our room type by what an installer calls it: its id, or its title."""
+        return self._one(
+            "SELECT room_type_id FROM room_type WHERE room_type_id = ?1"
+            " OR title = ?1 COLLATE NOCASE ORDER BY room_type_id <> ?1 LIMIT 1",
+            name,
+        )
+
     def room(self, room_id: str) -> tuple[str, str | None] | None:
         """A room's number and the installer's upstream id."""
         row = self._db.execute(

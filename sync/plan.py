@@ -17,7 +17,7 @@ from appliance.engines.doors.messages import (
     Risk,
 )
 from appliance.engines.housekeeping.messages import RoomStatusSet
-from appliance.engines.inventory.messages import RoomAdded, RoomTypeAdded
+from appliance.engines.inventory.messages import PropertySetUp, RoomAdded, RoomTypeAdded
 from appliance.engines.payments.messages import PaymentSettled
 from appliance.engines.stays.messages import (
     Booked,
@@ -123,6 +123,11 @@ class Planner:
         return bool(unsent)
 
     # -- inventory -------------------------------------------------------------------------------
+
+    def property_set_up(self, fact: Fact) -> list[Draft]:
+        """Where the property is: its day begins by its own clock."""
+        self._ledger.keep("property.time_zone", fact.body["time_zone"])
+        return []
 
     def room_added(self, fact: Fact) -> list[Draft]:
         """A room, and what the PMS calls it."""
@@ -304,6 +309,7 @@ def _days_since(day: date, now_ms: int) -> int:
 
 
 _READINGS: Final[Mapping[str, Reading]] = {
+    PropertySetUp.kind: Planner.property_set_up,
     RoomAdded.kind: Planner.room_added,
     RoomTypeAdded.kind: Planner.room_type_added,
     Booked.kind: Planner.booked,

@@ -12,6 +12,8 @@ from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.tasks import Nursery
 from sync.carrier import Carrier, Pusher
 from sync.deliver import Deliverer
+from sync.feeds.feed import FEED_RULES, Feed, FeedAccount
+from sync.feeds.feeds import Feeds
 from sync.follow import Follower
 from sync.gate import Gate
 from sync.home import Home, HomeAwayError, HomeSaidNoError
@@ -90,6 +92,7 @@ class Running:
         )
         self.pushers |= self.money.pushers
         self._probes |= self.money.probes
+        self.feeds = Feeds([self._feed(account) for account in settings.feeds], clock=clock)
         self.carrier = Carrier(
             ledger=self.ledger,
             pushers=self.pushers,
@@ -124,6 +127,7 @@ class Running:
         self._hinted = asyncio.Event()
         self._changed = asyncio.Event()
         self.carrier.on_change(self._changed.set)
+        self.feeds.on_news(self._news_of_a_feed)
         for gate in self.gates.values():
             gate.on_open(self.look_now.set)
             gate.on_change(self._changed.set)
@@ -147,6 +151,7 @@ class Running:
             hooks = Hooks(look=self.look_now.set, hint=self.hint, wake=self._wake_all)
             for name, listen in self._listening.tasks(hooks):
                 self._nursery.deadly(f"sync: {name}", listen())
+        self.feeds.start(self._nursery, self.follower.caught_up)
         for name, probe in self._probes.items():
             work = self.gates[name].probe_for_ever(probe)
             self._nursery.deadly(f"sync: {name} probe", work)
@@ -186,11 +191,18 @@ class Running:
 
     def report(self) -> Mapping[str, Any]:
         """How sync stands."""
-        parked = () if self.reception is None else self.reception.parked
-        return standing(self.ledger, self.mirror, self.gates.values(), parked)
+        parked = [] if self.reception is None else [*self.reception.parked]
+        found = standing(
+            self.ledger, self.mirror, self.gates.values(), [*parked, *self.feeds.parked()]
+        )
+        calendars = self.feeds.counterparty()
+        found["counterparties"] += [] if calendars is None else [calendars]
+        return found
 
     def retry(self, name: str) -> str:
         """What a person asks to be tried again; says what was done."""
+        if (said := self.feeds.retry(name)) is not None:
+            return said
         source, _, upstream_id = name.partition(":")
         if source == self.pms_name and upstream_id:
             with self.ledger.transaction():
@@ -251,6 +263,22 @@ class Running:
         heard = (gate.vendor_now_ms() for gate in self.gates.values())
         return next((at_ms for at_ms in heard if at_ms is not None), None)
 
+    def _feed(self, account: FeedAccount) -> Feed:
+        # Not among the gates of the report: all feeds together are one counterparty there.
+        gate = Gate(
+            name=account.source,
+            rules=FEED_RULES,
+            ledger=self.ledger,
+            clock=self.clock,
+            transport=self._transport,
+            chance=self._chance,
+        )
+        return Feed(account, gate=gate, ledger=self.ledger, mirror=self.mirror, clock=self.clock)
+
+    def _news_of_a_feed(self) -> None:
+        self.deliverer.news.set()
+        self._changed.set()
+
     def _take_up(self) -> None:
         found = self.carrier.recover()
         if found:
@@ -273,6 +301,7 @@ class Running:
         for looker in self.lookers:
             looker.pull.start_over()
             looker.now.set()
+        self.feeds.start_over()
         if self.pull is not None:
             name = self.pull.source.name
             self.pull.start_over()

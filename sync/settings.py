@@ -9,6 +9,7 @@ from typing import assert_never
 
 from appliance.kernel.secrets import read_secret
 from appliance.kernel.settings import PaymentKind, PmsKind, PmsSettings, Settings
+from sync.feeds.feed import FeedAccount
 from sync.inbox.reception import WebhookSettings
 from sync.inbox.words import GUESTY, HOSTAWAY, MEWS, STRIPE
 from sync.money.stripe import StripeAccount
@@ -30,6 +31,7 @@ class SyncSettings:
     ledger_path: Path
     pms: PmsAccount | None = None
     stripe: StripeAccount | None = None
+    feeds: tuple[FeedAccount, ...] = ()
     # R5 of anchors.md asks for new bookings within 30 s of the line's return.
     pull_interval_s: float = 10.0
     # A guest who pays at a link waits for the desk to see it; Stripe allows 100 reads a second.
@@ -60,6 +62,18 @@ def from_box(settings: Settings, environment: Mapping[str, str]) -> SyncSettings
         ledger_path=settings.sync_file,
         pms=_pms_account(settings.sync.pms, environment),
         stripe=stripe,
+        feeds=tuple(
+            FeedAccount(
+                name=name,
+                url=_secret(feed.url_file, f"sync.feeds.{name}.url_file", environment),
+                channel=feed.channel,
+                room_type=feed.room_type,
+                room=feed.room,
+                interval_s=feed.interval_s,
+            )
+            for name, feed in settings.sync.feeds.items()
+            if feed.url_file is not None
+        ),
         pull_interval_s=settings.sync.pms.pull_interval_s,
         overlap_s=int(settings.sync.pms.overlap_s),
         door_codes=settings.sync.pms.door_codes,

@@ -18,7 +18,7 @@ def standing(
     ledger: Ledger,
     mirror: Mirror,
     gates: Iterable[Gate],
-    webhooks: Iterable[dict[str, Any]] = (),
+    parked_elsewhere: Iterable[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """What the command socket's `report` takes."""
     unknown = ledger.db.execute(
@@ -27,7 +27,7 @@ def standing(
     ).fetchone()[0]
     return {
         "counterparties": [_counterparty(ledger, gate) for gate in gates],
-        "parked": sorted([*parked(ledger, mirror), *webhooks], key=_age)[:PARKED_MAX],
+        "parked": sorted([*parked(ledger, mirror), *parked_elsewhere], key=_age)[:PARKED_MAX],
         "unknown_payments": unknown,
     }
 

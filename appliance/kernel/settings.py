@@ -212,12 +212,34 @@ class WebhookSettings(_Section):
     )
 
 
+class FeedSettings(_Section):
+    """One calendar feed of a booking channel, read, given, or both."""
+
+    room_type: str = Field(min_length=1, max_length=100)
+    room: str | None = Field(default=None, min_length=1, max_length=100)  # its number or its id
+    channel: str = Field(default="ical", pattern=r"^[a-z0-9][a-z0-9.-]{0,39}$")
+    url_file: Path | None = None  # without one nothing is read, the room is only given
+    interval_s: Seconds = Field(default=900.0, ge=60)  # channels make their files anew by the hour
+    secret_number: int = Field(default=1, ge=1, le=1_000_000)  # another number, another address
+
+
+# A room has two or three channels, a small house sixty rooms.
+FEEDS_MAX = 200
+FeedName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
 class SyncSettings(_Section):
     """What goes to and comes from the clouds."""
 
     webhook_host: str = Field(description="The address that listens for webhooks.")
     webhook_port: Port = Field(description="The port that listens for webhooks; 0 is off.")
     webhooks: WebhookSettings
+    feeds: dict[FeedName, FeedSettings] = Field(
+        default={},
+        max_length=FEEDS_MAX,
+        description="Calendar feeds by name, each [sync.feeds.NAME] with room_type, room, channel, "
+        "url_file (mode 0600, the channel's secret address), interval_s and secret_number.",
+    )
     pms: PmsSettings
     payments: PaymentSettings
 

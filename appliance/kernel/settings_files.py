@@ -6,10 +6,10 @@ import difflib
 import json
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -146,7 +146,11 @@ def _lay(
     if Path in {known.annotation, *get_args(known.annotation)} and isinstance(value, str):
         value = _placed(entry, mistakes)
     section, _, name = entry.key.rpartition(".")
-    _section(tree, section)[name] = value
+    here = _section(tree, section)
+    if get_origin(known.annotation) is dict and isinstance(value, dict):
+        # Sections that people name, such as feeds: one file adds to another's.
+        value = here.get(name, {}) | _placed_in(entry, mistakes)
+    here[name] = value
     origins[entry.key] = entry.path
 
 
@@ -169,6 +173,21 @@ def _placed(entry: _Entry, mistakes: list[str]) -> str:
         )
         return name
     return str(Path(folder) / Path(name).name)
+
+
+def _placed_in(entry: _Entry, mistakes: list[str]) -> dict[str, Any]:
+    """The same for every path of sections that people name."""
+    return {
+        title: {
+            name: _placed(replace(entry, value=value), mistakes)
+            if name.endswith("_file") and isinstance(value, str)
+            else value
+            for name, value in fields.items()
+        }
+        if isinstance(fields, dict)
+        else fields
+        for title, fields in entry.value.items()
+    }
 
 
 def _unknown(entry: _Entry) -> str:
@@ -212,8 +231,15 @@ def _value_line(key: str, name: str, loaded: Loaded | None) -> str:
         origin = f"  # {path}" if path not in {None, DEFAULTS} else ""
     if value is None:
         return f"# {name} ="
+    return f"{name} = {_inline(value)}{origin}"
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        fields = (f"{key} = {_inline(each)}" for key, each in value.items() if each is not None)
+        return "{" + ", ".join(fields) + "}"
     # JSON's texts, numbers, booleans and lists of texts are TOML's too.
-    return f"{name} = {json.dumps(value, ensure_ascii=False)}{origin}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _fields(model: type[BaseModel], above: str) -> Iterator[tuple[str, FieldInfo]]:

@@ -36,7 +36,7 @@ def close_nights(state: Shut, command: CloseNights, _context: Context) -> Decisi
     if not state.room_known:
         return No(refusal=Refusal.UNKNOWN_RESOURCE, detail={"resource": f"room:{command.room_id}"})
     wanted = _nights(command.stretches)
-    if wanted is None:
+    if wanted is None or (wanted and wanted[0] < command.since):
         return Refusal.BAD_DATES
     closed = [night for night in wanted if _is_free(state, state.capacity, night)]
     after = [(command.room_type_id, night) for night in closed]
@@ -48,6 +48,7 @@ def close_nights(state: Shut, command: CloseNights, _context: Context) -> Decisi
             closure_id=command.closure_id,
             room_type_id=command.room_type_id,
             room_id=command.room_id,
+            since=command.since,
             stretches=stretches_of(closed),
             left=stretches_of(night for night in wanted if night not in set(closed)),
         ),

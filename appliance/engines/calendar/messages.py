@@ -105,10 +105,11 @@ class Stretch:
 @asked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseNights(Command):
-    """Close one room of a type for exactly these nights; replaces what `closure_id` closed before.
+    """Close one room of a type for exactly these nights from `since` on; replaces what was closed.
 
     With `room_id` that very room is closed. What somebody holds already stays theirs: a closure
-    takes only what is free, overbooks nothing, and no stretches open everything again.
+    takes only what is free, overbooks nothing, and no stretches open everything again. Nights
+    before `since` are over, and stay as they were.
     """
 
     name: ClassVar[str] = "calendar.close_nights"
@@ -117,6 +118,7 @@ class CloseNights(Command):
     closure_id: str
     room_type_id: str
     room_id: str | None
+    since: date
     stretches: tuple[Stretch, ...]
 
 
@@ -194,11 +196,12 @@ class RoomAgain(Event):
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightsClosed(Event):
-    """A closure holds exactly these nights from now on; `left` are asked for and somebody else's."""
+    """From `since` on a closure holds exactly these nights; `left` it asked for, and others hold."""
 
     kind: ClassVar[str] = "calendar.nights_closed.v1"
     closure_id: str
     room_type_id: str
     room_id: str | None
+    since: date
     stretches: tuple[Stretch, ...]
     left: tuple[Stretch, ...] = ()

@@ -96,7 +96,10 @@ def _nights_held(db: Connection, event: NightsHeld, _recorded: Recorded) -> None
 
 def _nights_closed(db: Connection, event: NightsClosed, _recorded: Recorded) -> None:
     for table in ("calendar_hold", "calendar_claim"):
-        db.execute(f"DELETE FROM {table} WHERE holder_id = ?", (event.closure_id,))  # noqa: S608 - two names
+        db.execute(
+            f"DELETE FROM {table} WHERE holder_id = ? AND night >= ?",  # noqa: S608 - two names
+            (event.closure_id, event.since.isoformat()),
+        )
     for stretch in event.stretches:
         for night in nights(stretch.start, stretch.end):
             db.execute(

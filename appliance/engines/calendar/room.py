@@ -98,12 +98,14 @@ def _load_closure(facts: Facts, command: CloseNights, _context: Context) -> clos
     own = [
         (room_type, date.fromisoformat(night))
         for room_type, night in facts.rows(
-            "SELECT room_type_id, night FROM calendar_hold WHERE holder_id = ? ORDER BY night",
-            (command.closure_id,),
+            "SELECT room_type_id, night FROM calendar_hold WHERE holder_id = ? AND night >= ?"
+            " ORDER BY night",
+            (command.closure_id, command.since.isoformat()),
         )
     ]
     own_room = facts.row(
-        "SELECT resource FROM calendar_claim WHERE holder_id = ? LIMIT 1", (command.closure_id,)
+        "SELECT resource FROM calendar_claim WHERE holder_id = ? ORDER BY night DESC LIMIT 1",
+        (command.closure_id,),
     )
     rooms = facts.row(
         "SELECT (SELECT count(*) FROM calendar_room r"

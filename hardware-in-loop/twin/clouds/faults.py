@@ -25,6 +25,12 @@ class Fault(StrEnum):
     TOO_HEAVY = "too_heavy"  # 408, ask for smaller pages
     MOVING_ROWS = "moving_rows"  # a row not served yet is updated between two pages
     SPARSE = "sparse"  # optional fields are left out of the records
+    # Calendar feeds only, each of them seen in real ones:
+    EMPTY = "empty"  # a well-formed file with nothing in it
+    NO_CALENDAR = "no_calendar"  # a page of excuses, answered with 200
+    HALF_FILE = "half_file"  # the file ends in the middle, and the answer is whole
+    GONE = "gone"  # 404
+    NOTHING_NEW = "nothing_new"  # 304, whatever was asked
 
 
 # These answer instead of the endpoint: nothing is executed.

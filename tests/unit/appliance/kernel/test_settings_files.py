@@ -138,3 +138,38 @@ def test_the_description_of_a_box_names_where_each_value_came_from(etc: Path) ->
     text = describe(load_settings({}, etc=etc))
     assert f"port = 9  # {path}" in text
     tomllib.loads(text)
+
+
+FEEDS = """
+[sync.feeds.sea-101]
+room_type = "double"
+room = "101"
+url_file = "secrets/sea"
+"""
+
+
+def test_sections_with_names_of_their_own_add_up_and_find_their_files(etc: Path) -> None:
+    (etc / "nightporter.toml").write_text(FEEDS)
+    (etc / "conf.d" / "more.toml").write_text('[sync.feeds.hill]\nroom_type = "suite"\n')
+    loaded = load_settings({}, etc=etc)
+    feeds = loaded.settings.sync.feeds
+    assert sorted(feeds) == ["hill", "sea-101"]
+    assert feeds["sea-101"].url_file == etc / "secrets" / "sea"
+    assert feeds["hill"].url_file is None
+    text = describe(loaded)
+    assert tomllib.loads(text)["sync"]["feeds"]["hill"]["room_type"] == "suite"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[sync.feeds]\nx = 1\n",
+        "[sync.feeds.a]\nroom = '1'\n",
+        "[sync.feeds.A_b]\nroom_type = 'double'\n",
+        "[sync.feeds.a]\nroom_type = 'double'\ninterval_s = 1\n",
+        "[sync.feeds.a]\nroom_type = 'double'\nurl = 'https://example.com'\n",
+        "[sync]\nfeeds = 3\n",
+    ],
+)
+def test_a_mistake_in_a_named_section_names_the_setting(etc: Path, text: str) -> None:
+    assert "sync.feeds" in _refusal(etc, text)

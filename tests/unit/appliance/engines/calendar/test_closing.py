@@ -22,11 +22,14 @@ def hotel(tmp_path: Path) -> Iterator[Hotel]:
     found.close()
 
 
-def closure(*stretches: tuple[int, int], room_id: str | None = "r101", **more: str) -> CloseNights:
+def closure(
+    *stretches: tuple[int, int], room_id: str | None = "r101", since: int = 0, **more: str
+) -> CloseNights:
     return CloseNights(
         closure_id=more.get("closure_id", "closure:a"),
         room_type_id=more.get("room_type_id", "double"),
         room_id=room_id,
+        since=day(since),
         stretches=tuple(Stretch(start=day(first), end=day(last)) for first, last in stretches),
     )
 
@@ -86,6 +89,15 @@ def test_the_same_again_is_no_fact_and_other_nights_replace(hotel: Hotel) -> Non
     assert hotel.claims("closure:a") == []
 
 
+def test_nights_that_are_over_stay_as_they_were(hotel: Hotel) -> None:
+    hotel.done(closure((0, 4)), SYNC)
+    facts = len(hotel.facts)
+    hotel.done(closure((2, 4), since=2), SYNC)
+    assert len(hotel.facts) == facts
+    hotel.done(closure(since=3), SYNC)
+    assert closed(hotel) == [day(number).isoformat() for number in (0, 1, 2)]
+
+
 def test_the_same_nights_of_another_room_are_another_closure(hotel: Hotel) -> None:
     hotel.done(closure((0, 1)), SYNC)
     hotel.done(closure((0, 1), room_id="r102"), SYNC)
@@ -105,5 +117,6 @@ def test_what_cannot_be_closed_is_refused(hotel: Hotel) -> None:
     assert no(hotel, closure((0, 1), room_id="r999")) == Refusal.UNKNOWN_RESOURCE
     assert no(hotel, closure((0, 1), room_id="r201")) == Refusal.UNKNOWN_RESOURCE
     assert no(hotel, closure((2, 1))) == Refusal.BAD_DATES
+    assert no(hotel, closure((2, 4), since=3)) == Refusal.BAD_DATES
     assert no(hotel, closure((0, NIGHTS_MAX + 1))) == Refusal.BAD_DATES
     assert isinstance(hotel.ask(closure((0, 1)), CLERK), Refused)
