@@ -24,6 +24,7 @@ from appliance.engines.inventory import api as inventory
 from appliance.engines.payments import api as payments
 from appliance.engines.rules import api as rules
 from appliance.engines.stays import api as stays
+from appliance.engines.stays import inbox_api as inbox
 from appliance.web import desk, news
 
 EXTENSIONS: list[type[SchemaExtension]] = []
@@ -47,6 +48,7 @@ def build_schema() -> strawberry.federation.Schema:
             doors.Query,
             phones.Query,
             masters.Query,
+            inbox.Query,
             climate.Query,
             concierge.Query,
             housekeeping.Query,
@@ -61,6 +63,7 @@ def build_schema() -> strawberry.federation.Schema:
             doors.Mutation,
             phones.Mutation,
             masters.Mutation,
+            inbox.Mutation,
             housekeeping.Mutation,
             climate.Mutation,
             payments.Mutation,

@@ -133,6 +133,13 @@ _ALL: Final = (
         200,
         "How many requests of one stay may wait at the same time.",
     ),
+    _number(
+        "stays.undo_hours",
+        24,
+        1,
+        168,
+        "Hours in which a decision the box made by itself, or a person in the inbox, can be undone.",
+    ),
 )
 # A text in force is shown on pages and screens: longer ones belong in content.
 TEXT_CHARS_MAX = 500

@@ -61,12 +61,16 @@ def clear_conflict(scene: Scene, command: ClearConflict, _context: Context) -> D
     return [
         ConflictCleared(stay_id=stay.stay_id, conflict_id=conflict_id, because=command.because)
         for conflict_id, conflict in stay.conflicts.items()
-        if not conflict.settled and conflict.what == command.what
+        if not conflict.settled and not conflict.by_hand and conflict.what == command.what
     ]
 
 
 def _ends(before: Stay, events: list[Event]) -> list[Event]:
-    waiting = [key for key, conflict in before.conflicts.items() if not conflict.settled]
+    waiting = [
+        key
+        for key, conflict in before.conflicts.items()
+        if not conflict.settled and not conflict.by_hand
+    ]
     if not waiting or not events:
         return []
     after = fold(before, events)

@@ -242,7 +242,9 @@ def _follow(news: News, stay: Stay) -> list[Event]:
 def _while_confirmed(news: News, stay: Stay) -> list[Event]:
     """The PMS is master of the bookings it sold, until the guest is here."""
     says = news.says
-    if says.state is StayState.CANCELLED:
+    # A person took that end back, and the PMS has not changed its mind since.
+    overruled = stay.overruled is says.state and not news.changed("state")
+    if says.state is StayState.CANCELLED and not overruled:
         reason = sealed_for(stay.stay_id, "the PMS cancelled it")
         return [
             StayCancelled(
@@ -252,7 +254,7 @@ def _while_confirmed(news: News, stay: Stay) -> list[Event]:
                 upstream_version=says.version,
             )
         ]
-    if says.state is StayState.NO_SHOW:
+    if says.state is StayState.NO_SHOW and not overruled:
         return [
             NoShowMarked(
                 stay_id=stay.stay_id,
@@ -263,13 +265,13 @@ def _while_confirmed(news: News, stay: Stay) -> list[Event]:
         ]
     merge = _merged(news, stay)
     events, stay = merge.events, _now(stay, merge.events)
-    if says.state is StayState.DEPARTED:
+    if says.state is StayState.DEPARTED and not overruled:
         return [*events, _departed(news, stay)]
     events += _room_given(news, stay, merge)
     stay = _now(stay, events)
     events += disputed(news, stay, merge.items)
     # Where a check-in was undone here, "in house" is the echo of a mistake.
-    lags = stay.undone and news.said.state is StayState.IN_HOUSE
+    lags = overruled or (stay.undone and news.said.state is StayState.IN_HOUSE)
     if says.state is StayState.IN_HOUSE and not lags:
         events += _arrived(news, stay)
     return events

@@ -157,7 +157,7 @@ def _nights(news: News, stay: Stay, stretch: tuple[date, date], merge: Merge) ->
             known.append(unpriced(day))
         day += timedelta(days=1)
     if both:
-        texts = [", ".join(_price(pair[side]) for pair in both) for side in (0, 1)]
+        texts = [", ".join(price_text(pair[side]) for pair in both) for side in (0, 1)]
         merge.items.append(_item(news, ItemField.PRICE, *texts))
     return tuple(known)
 
@@ -180,7 +180,8 @@ def _amount(night: Night) -> tuple[int, str]:
     return (night.amount_minor, night.currency)
 
 
-def _price(night: Night) -> str:
+def price_text(night: Night) -> str:
+    """One night's price, to read."""
     try:
         amount = decimal_of(night.amount_minor, night.currency)
     except ValueError:  # a currency that only the vendor knows

@@ -57,6 +57,13 @@ class Refusal(StrEnum):
     NEEDS_MANAGER = "needs_manager"  # a night given away
     UNCHANGED = "unchanged"
     UNKNOWN_ITEM = "unknown_item"  # the conflict has no such point
+    UNKNOWN_DECISION = "unknown_decision"
+    UNDO_EXPIRED = "undo_expired"  # the hours of the live rule are over
+    UNDONE_ALREADY = "undone_already"
+    NOTHING_TO_UNDO = "nothing_to_undo"
+    CHANGED_SINCE = "changed_since"  # somebody acted on it
+    GUEST_MOVED = "guest_moved"  # a guest in house does not move back by a key press
+    NIGHTS_OVER = "nights_over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +120,22 @@ class ConflictItem:
     box_terminal: str | None = None
     box_at_ms: int | None = None
     upstream_at_ms: int | None = None  # the vendor's own time of that version
+
+
+class UndoStep(StrEnum):
+    """What an undoing does, one step each; which follow from what the decision had changed."""
+
+    REINSTATE = "reinstate"  # a cancellation or no-show: confirmed again
+    CANCEL_AGAIN = "cancel_again"  # a booking called back
+    UNDO_CHECK_IN = "undo_check_in"
+    CHECK_IN_AGAIN = "check_in_again"  # a departure that a person took from the PMS
+    DATES = "dates"
+    DEPARTURE = "departure"
+    ROOM_TYPE = "room_type"
+    PRICE = "price"
+    ROOM_BACK = "room_back"  # where it is still free
+    ROOM_AWAY = "room_away"
+    REOPEN = "reopen"  # the conflict waits for a person again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +360,20 @@ class SettleConflict(Command):
     conflict_id: str
     take_upstream: bool
     accept: tuple[ItemField, ...] | None = None
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoDecision(Command):
+    """Take back what the box decided by itself, or a person in the inbox, within a day.
+
+    The PMS is told only what the facts that follow tell it anyway.
+    """
+
+    name: ClassVar[str] = "stays.undo_decision"
+    roles: ClassVar[frozenset[Role]] = DESK
+    stay_id: str
+    decision_id: str
 
 
 @asked
@@ -613,6 +650,7 @@ class ConflictRaised(Event):
     upstream_version: str | None
     nights: tuple[date, ...] = ()  # that it is about: gone with them where it has any
     items: tuple[ConflictItem, ...] = ()  # each is taken or kept by itself
+    by_hand: bool = False  # a person opened it again, and only a person closes it
 
 
 @fact
@@ -636,6 +674,17 @@ class ConflictCleared(Event):
     stay_id: str
     conflict_id: str
     because: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionUndone(Event):
+    """A person took a decision back; the facts after it put the stay where it was."""
+
+    kind: ClassVar[str] = "stays.decision_undone.v1"
+    stay_id: str
+    decision_id: str
+    steps: tuple[UndoStep, ...]
 
 
 @fact

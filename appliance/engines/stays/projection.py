@@ -13,6 +13,7 @@ from appliance.engines.calendar.messages import HoldConfirmed, NightsHeld
 from appliance.engines.climate.messages import AlarmCleared, AlarmKind, AlarmRaised
 from appliance.engines.housekeeping.messages import RoomStatus, RoomStatusSet
 from appliance.engines.inventory.messages import PropertySetUp, RoomAdded, RoomTypeAdded
+from appliance.engines.stays.decisions import remembering, undone
 from appliance.engines.stays.messages import (
     Booked,
     BookingChanged,
@@ -23,6 +24,7 @@ from appliance.engines.stays.messages import (
     ConflictCleared,
     ConflictRaised,
     ConflictSettled,
+    DecisionUndone,
     DepartedElsewhere,
     DepartureChanged,
     Fee,
@@ -141,6 +143,19 @@ CREATE TABLE IF NOT EXISTS stays_touch (
     at_ms INTEGER NOT NULL,
     PRIMARY KEY (stay_id, field)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stays_decision (
+    decision_id TEXT PRIMARY KEY,
+    stay_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    made_by TEXT NOT NULL,
+    before TEXT,
+    after TEXT,
+    conflicts TEXT NOT NULL,
+    undone_at_ms INTEGER,
+    undone_by TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS stays_decision_at ON stays_decision (at_ms);
 CREATE TABLE IF NOT EXISTS stays_span (
     stay_id TEXT NOT NULL,
     first TEXT NOT NULL,
@@ -197,6 +212,7 @@ TABLES = [
     "stays_note",
     "stays_conflict",
     "stays_touch",
+    "stays_decision",
     "stays_span",
     "stays_business_date",
     "stays_audit",
@@ -616,36 +632,39 @@ PROJECTION = Projection(
     name="stays",
     ddl=DDL.strip().split(";\n"),
     tables=TABLES,
-    on=by_people(
-        {
-            Booked: _booked,
-            BookingChanged: _booking_changed,
-            UpstreamLinked: _upstream_linked,
-            UpstreamSeen: _upstream_seen,
-            RoomAssigned: _room_assigned,
-            RoomUnassigned: _room_unassigned,
-            CheckedIn: _checked_in,
-            CheckInUndone: _check_in_undone,
-            RoomMoved: _room_moved,
-            DepartureChanged: _departure_changed,
-            CheckedOut: _checked_out,
-            DepartedElsewhere: _departed_elsewhere,
-            StayCancelled: _cancelled,
-            NoShowMarked: _no_show,
-            Reinstated: _reinstated,
-            NoteAdded: _note_added,
-            ConflictRaised: _conflict_raised,
-            ConflictSettled: _conflict_settled,
-            ConflictCleared: _conflict_cleared,
-            PropertySetUp: _property_set_up,
-            BusinessDateRolled: _rolled,
-            RoomTypeAdded: _room_type_added,
-            RoomAdded: _room_added,
-            RoomStatusSet: _room_status_set,
-            NightsHeld: _nights_held,
-            HoldConfirmed: _hold_confirmed,
-            AlarmRaised: _alarm_raised,
-            AlarmCleared: _alarm_cleared,
-        }
+    on=remembering(
+        by_people(
+            {
+                Booked: _booked,
+                BookingChanged: _booking_changed,
+                UpstreamLinked: _upstream_linked,
+                UpstreamSeen: _upstream_seen,
+                RoomAssigned: _room_assigned,
+                RoomUnassigned: _room_unassigned,
+                CheckedIn: _checked_in,
+                CheckInUndone: _check_in_undone,
+                RoomMoved: _room_moved,
+                DepartureChanged: _departure_changed,
+                CheckedOut: _checked_out,
+                DepartedElsewhere: _departed_elsewhere,
+                StayCancelled: _cancelled,
+                NoShowMarked: _no_show,
+                Reinstated: _reinstated,
+                NoteAdded: _note_added,
+                ConflictRaised: _conflict_raised,
+                ConflictSettled: _conflict_settled,
+                ConflictCleared: _conflict_cleared,
+                DecisionUndone: undone,
+                PropertySetUp: _property_set_up,
+                BusinessDateRolled: _rolled,
+                RoomTypeAdded: _room_type_added,
+                RoomAdded: _room_added,
+                RoomStatusSet: _room_status_set,
+                NightsHeld: _nights_held,
+                HoldConfirmed: _hold_confirmed,
+                AlarmRaised: _alarm_raised,
+                AlarmCleared: _alarm_cleared,
+            }
+        )
     ),
 )

@@ -11,7 +11,13 @@ import msgspec
 
 from appliance.engines.housekeeping.messages import RoomStatus
 from appliance.engines.pricing.messages import quote as at_rate
-from appliance.engines.stays.messages import ConflictItem, Fee, ItemField, Night, StayState
+from appliance.engines.stays.messages import (
+    ConflictItem,
+    Fee,
+    ItemField,
+    Night,
+    StayState,
+)
 from appliance.kernel.reader import Reader
 from appliance.kernel.sealed import Sealed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from appliance.engines.stays import clearing, learning, rules, sale, scene, settling
+from appliance.engines.stays import clearing, learning, rules, sale, scene, settling, undoing
 from appliance.engines.stays.messages import (
     AddNote,
     AssignRoom,
@@ -23,6 +23,7 @@ from appliance.engines.stays.messages import (
     SellWalkIn,
     SettleConflict,
     UndoCheckIn,
+    UndoDecision,
 )
 from appliance.engines.stays.projection import PROJECTION
 from appliance.engines.stays.reactions import INLINE
@@ -81,6 +82,12 @@ ENGINE = Engine(
         _of_one_stay(AddNote, rules.add_note),
         _of_one_stay(NoteOverbooked, rules.note_overbooked),
         _of_one_stay(SettleConflict, settling.settle_conflict),
+        Handling(
+            command=UndoDecision,
+            stream=_stream,
+            load=scene.load_undo,
+            decide=undoing.undo_decision,
+        ),
         _of_one_stay(ClearConflict, clearing.clear_conflict),
     ],
     folds={"stay": fold},

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from appliance.engines.housekeeping.messages import RoomStatus
+from appliance.engines.stays.decisions import COLUMNS, Made, made_of
 from appliance.engines.stays.messages import (
     AssignRoom,
     CheckIn,
@@ -17,6 +18,7 @@ from appliance.engines.stays.messages import (
     RunNightAudit,
     SellWalkIn,
     SettleConflict,
+    UndoDecision,
 )
 from appliance.engines.stays.state import Stay
 from appliance.kernel.engine import Context, Facts
@@ -24,6 +26,7 @@ from appliance.kernel.messages import Command, Role
 from appliance.kernel.values import derived_id
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
+UNDO_HOURS = 24  # where the live rule `stays.undo_hours` says nothing else
 READY = frozenset({RoomStatus.CLEAN, RoomStatus.INSPECTED})
 
 
@@ -173,6 +176,25 @@ def _touches(facts: Facts, stay: Stay | None) -> dict[ItemField, Touch]:
         ItemField(name): Touch(by=by, terminal=terminal, at_ms=at_ms)
         for name, by, terminal, at_ms in rows
     }
+
+
+def load_undo(
+    facts: Facts, command: UndoDecision, context: Context
+) -> tuple[Scene, Made | None, int]:
+    """The stay, the decision with how it stood before, and the hours an undoing is allowed in."""
+    row = facts.row(
+        f"SELECT {COLUMNS} FROM stays_decision"  # noqa: S608 - names only
+        " WHERE decision_id = ? AND stay_id = ? AND kind <> 'none'",
+        (command.decision_id, command.stay_id),
+    )
+    made = None if row is None else made_of(row)
+    scene = load_stay(facts, command, context)
+    if made is not None:
+        before = made.before.room_id if made.before is not None else None
+        wanted = {before, scene.stay.room_id if scene.stay is not None else None}
+        scene = replace(scene, rooms=_rooms(facts, wanted, scene.business_date))
+    hours = facts.setting("stays.undo_hours", UNDO_HOURS)
+    return scene, made, int(hours)
 
 
 def load_sale(facts: Facts, command: SellWalkIn, context: Context) -> Sale:

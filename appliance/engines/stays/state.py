@@ -17,6 +17,7 @@ from appliance.engines.stays.messages import (
     ConflictItem,
     ConflictRaised,
     ConflictSettled,
+    DecisionUndone,
     DepartedElsewhere,
     DepartureChanged,
     Fee,
@@ -43,6 +44,9 @@ class Conflict:
     upstream_says: str
     nights: tuple[date, ...] = ()  # that it is about, where it is about some
     items: tuple[ConflictItem, ...] = ()
+    box_says: str = ""
+    upstream_version: str | None = None
+    by_hand: bool = False
     settled: bool = False
 
 
@@ -68,6 +72,7 @@ class Stay:
     eta: str = ""
     moved: bool = False
     undone: bool = False  # a check-in was taken back: the PMS may still say "in house"
+    overruled: StayState | None = None  # what the PMS says of its end, and a person took back
     conflicts: Mapping[str, Conflict] = field(default_factory=lambda: MappingProxyType({}))
 
     def conflict_open(self, what: str, upstream_says: str) -> bool:
@@ -127,7 +132,11 @@ def _booked(event: Booked) -> Stay:
 def _after(stay: Stay | None, event: Event) -> Stay | None:
     if stay is None:
         return None  # a fact without its booking cannot be written; a bare stream folds to nothing
-    return _life(stay, event) or _room(stay, event) or _words(stay, event) or stay
+    for part in (_life, _room, _words, _conflicts):
+        after = part(stay, event)
+        if after is not None:
+            return after
+    return stay
 
 
 def _life(stay: Stay, event: Event) -> Stay | None:  # noqa: PLR0911 - one for each kind
@@ -175,14 +184,25 @@ def _words(stay: Stay, event: Event) -> Stay | None:
             return _changed(stay, event)
         case UpstreamLinked():
             return replace(stay, source=event.source, upstream_id=event.upstream_id)
+        case DecisionUndone():
+            return replace(stay, overruled=None if stay.says is None else stay.says.state)
         case UpstreamSeen():
             return stay if event.says is None else replace(stay, says=event.says)
+        case _:
+            return None
+
+
+def _conflicts(stay: Stay, event: Event) -> Stay | None:
+    match event:
         case ConflictRaised():
             conflict = Conflict(
                 what=event.what,
                 upstream_says=event.upstream_says,
                 nights=event.nights,
                 items=event.items,
+                box_says=event.box_says,
+                upstream_version=event.upstream_version,
+                by_hand=event.by_hand,
             )
             return replace(stay, conflicts=_with(stay, event.conflict_id, conflict))
         case ConflictSettled() | ConflictCleared():

@@ -26,6 +26,7 @@ from appliance.engines.stays.messages import (
     SettleConflict,
     StayState,
     UndoCheckIn,
+    UndoDecision,
 )
 from appliance.engines.stays.state import Stay, fold
 from appliance.kernel import log as kernel_log
@@ -171,6 +172,16 @@ class Life(RuleBasedStateMachine):
             stay_id, conflict_id = conflicts[number % len(conflicts)]
             command = SettleConflict(stay_id=stay_id, conflict_id=conflict_id, take_upstream=take)
             self.ask(command)
+
+    @rule(number=st.integers(0, 20))
+    def undo_decision(self, number: int) -> None:
+        made = self.hotel.rows(
+            "SELECT stay_id, decision_id FROM stays_decision WHERE kind <> 'none'"
+            " ORDER BY at_ms, decision_id"
+        )
+        if made:
+            stay_id, decision_id = made[number % len(made)]
+            self.ask(UndoDecision(stay_id=stay_id, decision_id=decision_id))
 
     @rule(tired=st.integers(0, 2))
     def audit(self, tired: int) -> None:
