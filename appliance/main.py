@@ -47,7 +47,7 @@ from appliance.kernel.log import Log
 from appliance.kernel.messages import Admission
 from appliance.kernel.reader import Reader, open_reader
 from appliance.kernel.secrets import issuer_key, load_masters, read_private, settle_master
-from appliance.kernel.settings import PaymentKind, PmsKind, Settings
+from appliance.kernel.settings import BankKind, PaymentKind, PmsKind, Settings
 from appliance.kernel.socket import CommandSocket, Extra
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.telemetry import Metrics, Tracer, build_metrics, open_tracer
@@ -268,7 +268,11 @@ async def _watch(box: Box) -> None:
     box.asker.listen(vitals.notice)
     vitals.register(box.health, [engine.name for engine in box.engines])
     sync = box.settings.sync
-    if sync.pms.kind is not PmsKind.NONE or sync.payments.kind is not PaymentKind.NONE:
+    if (
+        sync.pms.kind is not PmsKind.NONE
+        or sync.payments.kind is not PaymentKind.NONE
+        or sync.bank.kind is not BankKind.NONE
+    ):
         box.counterparties.expect()
 
 

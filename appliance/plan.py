@@ -53,7 +53,8 @@ def roles_of(settings: Settings) -> list[RoleProcess]:
         roles.append(RoleProcess(name="bus", command=_bus(settings, ready), ready=ready))
     ready = run / "appliance.ready"
     roles.append(RoleProcess(name="appliance", command=verb("appliance"), ready=ready, alone=True))
-    if settings.sync.pms.kind.value != "none" or settings.sync.payments.kind.value != "none":
+    sync = settings.sync
+    if any(each.kind.value != "none" for each in (sync.pms, sync.payments, sync.bank)):
         roles.append(RoleProcess(name="sync", command=verb("sync")))
     # The last: the desk waits for no radio, and a radio without its stack stops nobody.
     roles += [

@@ -50,6 +50,10 @@ GUESTY_RULES: Final = (
 )
 # Stripe: 25 requests a second and key by default; we stay at 20.
 STRIPE_RULES: Final = (Rule(requests_max=20, window_ms=1_000),)
+# CCAvenue publishes none; two a second are more than the guests of any desk need.
+CCAVENUE_RULES: Final = (Rule(requests_max=20, window_ms=10_000),)
+# Plaid: 50 a minute and bank login for /transactions/sync (plaid.com/docs/errors/rate-limit-exceeded).
+PLAID_RULES: Final = (Rule(requests_max=45, window_ms=61_000),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from sync.inbox.words import Listener
 from sync.ledger import Ledger
 from sync.manners import Rule, Standing
 from sync.mirror import Mirror
-from sync.money.choosing import Looker, MoneyAccounts, add_pulls
+from sync.money.choosing import Looker, add_pulls, serve_pages
 from sync.money.choosing import choose as choose_money
 from sync.plan import Planner
 from sync.pms.choosing import Parts, choose, name_of
@@ -87,9 +87,7 @@ class Running:
             )
             self.pushers[pms.source.name] = pms.pusher
             self._probes[pms.source.name] = pms.probe
-        self.money = choose_money(
-            MoneyAccounts(stripe=settings.stripe), self._gate, self.ledger, clock
-        )
+        self.money = choose_money(settings.money, self._gate, self.ledger, self.mirror, clock)
         self.pushers |= self.money.pushers
         self._probes |= self.money.probes
         self.feeds = Feeds([self._feed(account) for account in settings.feeds], clock=clock)
@@ -145,6 +143,9 @@ class Running:
             self._nursery.deadly("sync: hints", self._follow_hints(self.pull))
         for looker in self.lookers:
             self._nursery.deadly(f"sync: {looker.pull.name} look", looker.run())
+        if self.money.pages and self.settings.pages_port:
+            pages = serve_pages(self.money, self.settings.pages_host, self.settings.pages_port)
+            self._nursery.deadly("sync: pages", pages)
         if self.reception is not None:
             self._nursery.deadly("sync: inbox", self.reception.run())
         if self._listening is not None:
@@ -251,6 +252,7 @@ class Running:
             path=settings.ledger_path,
             clock=self.clock,
             vendor_now_ms=self._vendor_now_ms,
+            keys=self.money.plaid_keys,
         )
         if self.pms_name is not None:
             reception.inbox.listen(self.pms_name, Hints(self.hint, self._wake_all))

@@ -8,10 +8,21 @@ from pathlib import Path
 from typing import assert_never
 
 from appliance.kernel.secrets import read_secret
-from appliance.kernel.settings import PaymentKind, PmsKind, PmsSettings, Settings
+from appliance.kernel.settings import (
+    BankKind,
+    BankSettings,
+    PaymentKind,
+    PaymentSettings,
+    PmsKind,
+    PmsSettings,
+    Settings,
+)
 from sync.feeds.feed import FeedAccount
 from sync.inbox.reception import WebhookSettings
 from sync.inbox.words import GUESTY, HOSTAWAY, MEWS, STRIPE
+from sync.money.ccavenue import CCAvenueAccount
+from sync.money.choosing import MoneyAccounts
+from sync.money.plaid import PlaidAccount
 from sync.money.stripe import StripeAccount
 from sync.pms.choosing import PmsAccount
 from sync.pms.guesty.account import GuestyAccount, GuestyApi
@@ -32,6 +43,11 @@ class SyncSettings:
     pms: PmsAccount | None = None
     stripe: StripeAccount | None = None
     feeds: tuple[FeedAccount, ...] = ()
+    ccavenue: CCAvenueAccount | None = None
+    plaid: PlaidAccount | None = None
+    # Where guests' browsers find our own pages; port 0: nowhere.
+    pages_host: str = "127.0.0.1"
+    pages_port: int = 0
     # R5 of anchors.md asks for new bookings within 30 s of the line's return.
     pull_interval_s: float = 10.0
     # A guest who pays at a link waits for the desk to see it; Stripe allows 100 reads a second.
@@ -45,6 +61,11 @@ class SyncSettings:
     webhooks: WebhookSettings | None = None
 
     @property
+    def money(self) -> MoneyAccounts:
+        """The accounts of every money service."""
+        return MoneyAccounts(stripe=self.stripe, ccavenue=self.ccavenue, plaid=self.plaid)
+
+    @property
     def restored_marker(self) -> Path:
         """A restore leaves this file: what the ledger says was not sent may have been."""
         return self.ledger_path.with_name("sync.restored")
@@ -52,16 +73,10 @@ class SyncSettings:
 
 def from_box(settings: Settings, environment: Mapping[str, str]) -> SyncSettings:
     """What the box's own settings say."""
-    payments, stripe = settings.sync.payments, None
-    if payments.kind is PaymentKind.STRIPE:
-        stripe = StripeAccount(
-            base_url=payments.base_url.rstrip("/"),
-            secret_key=_secret(payments.key_file, "sync.payments.key_file", environment),
-        )
+    payments = settings.sync.payments
     return SyncSettings(
         ledger_path=settings.sync_file,
         pms=_pms_account(settings.sync.pms, environment),
-        stripe=stripe,
         feeds=tuple(
             FeedAccount(
                 name=name,
@@ -74,11 +89,57 @@ def from_box(settings: Settings, environment: Mapping[str, str]) -> SyncSettings
             for name, feed in settings.sync.feeds.items()
             if feed.url_file is not None
         ),
+        stripe=_stripe_account(payments, environment),
+        ccavenue=_ccavenue_account(payments, environment),
+        plaid=_plaid_account(settings.sync.bank, environment),
+        pages_host=payments.pages_host,
+        pages_port=payments.pages_port,
         pull_interval_s=settings.sync.pms.pull_interval_s,
         overlap_s=int(settings.sync.pms.overlap_s),
         door_codes=settings.sync.pms.door_codes,
         room_states=settings.sync.pms.room_states,
         webhooks=_webhooks(settings, environment),
+    )
+
+
+def _stripe_account(
+    payments: PaymentSettings, environment: Mapping[str, str]
+) -> StripeAccount | None:
+    if payments.kind is not PaymentKind.STRIPE:
+        return None
+    return StripeAccount(
+        base_url=payments.base_url.rstrip("/"),
+        secret_key=_secret(payments.key_file, "sync.payments.key_file", environment),
+    )
+
+
+def _ccavenue_account(
+    payments: PaymentSettings, environment: Mapping[str, str]
+) -> CCAvenueAccount | None:
+    if payments.kind is not PaymentKind.CCAVENUE:
+        return None
+    for name in ("api_url", "merchant_id", "access_code", "guest_url", "pages_port"):
+        if not getattr(payments, name):
+            raise SyncUnsetError(f"set sync.payments.{name}: CCAvenue cannot work without it")
+    return CCAvenueAccount(
+        page_url=payments.base_url.rstrip("/"),
+        api_url=payments.api_url.rstrip("/"),
+        merchant_id=payments.merchant_id,
+        access_code=payments.access_code,
+        working_key=_secret(payments.key_file, "sync.payments.key_file", environment),
+        guest_url=payments.guest_url.rstrip("/"),
+    )
+
+
+def _plaid_account(bank: BankSettings, environment: Mapping[str, str]) -> PlaidAccount | None:
+    if bank.kind is not BankKind.PLAID:
+        return None
+    tokens = _secret(bank.access_tokens_file, "sync.bank.access_tokens_file", environment)
+    return PlaidAccount(
+        base_url=bank.base_url.rstrip("/"),
+        client_id=bank.client_id,
+        secret=_secret(bank.secret_file, "sync.bank.secret_file", environment),
+        access_tokens=tuple(tokens.split()),
     )
 
 

@@ -51,6 +51,14 @@ class PaymentKind(StrEnum):
 
     NONE = "none"
     STRIPE = "stripe"
+    CCAVENUE = "ccavenue"
+
+
+class BankKind(StrEnum):
+    """Which service tells the lines of the property's bank accounts."""
+
+    NONE = "none"
+    PLAID = "plaid"
 
 
 class PropertySettings(_Section):
@@ -187,7 +195,49 @@ class PaymentSettings(_Section):
     )
     key_file: Path | None = Field(
         default=None,
-        description="The file (mode 0600) with the payment service's secret key.",
+        description="The file (mode 0600) with the payment service's secret key (CCAvenue: the "
+        "working key).",
+    )
+    api_url: str = Field(
+        default="",
+        pattern=r"^(https?://.+)?$",
+        description="CCAvenue: the address of its interface, beside base_url for its page.",
+    )
+    merchant_id: str = Field(
+        default="", max_length=40, description="CCAvenue: the merchant's number."
+    )
+    access_code: str = Field(
+        default="", max_length=100, description="CCAvenue: the access code of the working key."
+    )
+    guest_url: str = Field(
+        default="",
+        pattern=r"^(https?://.+)?$",
+        description="The address at which guests' browsers reach the pages of sync.",
+    )
+    pages_host: str = Field(
+        default="127.0.0.1", description="The address on which the pages for guests are served."
+    )
+    pages_port: Port = Field(default=0, description="The port of the pages for guests; 0 is off.")
+
+
+class BankSettings(_Section):
+    """The bank feed in the cloud."""
+
+    kind: BankKind = Field(description="Which service tells the lines of bank accounts, if any.")
+    base_url: str = Field(
+        default="",
+        pattern=r"^(https?://.+)?$",
+        description="The bank feed's address, without a path.",
+    )
+    client_id: str = Field(
+        default="", max_length=200, description="The id under which the bank feed knows us."
+    )
+    secret_file: Path | None = Field(
+        default=None, description="The file (mode 0600) with the secret that belongs to client_id."
+    )
+    access_tokens_file: Path | None = Field(
+        default=None,
+        description="The file (mode 0600) with the access token of each bank login, one a line.",
     )
 
 
@@ -242,6 +292,7 @@ class SyncSettings(_Section):
     )
     pms: PmsSettings
     payments: PaymentSettings
+    bank: BankSettings
 
 
 class ClockSettings(_Section):

@@ -10,9 +10,15 @@ from typing import Any, Final, Protocol
 from appliance.kernel.clock import Clock, sleep
 from sync.carrier import Carrier, Pusher
 from sync.gate import Gate
+from sync.inbox.plaid import PlaidKeys
 from sync.ledger import Ledger
-from sync.manners import STRIPE_RULES
-from sync.money.owed import STRIPE
+from sync.manners import CCAVENUE_RULES, PLAID_RULES, STRIPE_RULES
+from sync.mirror import Mirror
+from sync.money.ccavenue import CCAvenue, CCAvenueAccount, CCAvenuePull
+from sync.money.ccavenue.pages import CCAvenuePages
+from sync.money.owed import CCAVENUE, STRIPE
+from sync.money.pages import GuestPages, Pages, listen
+from sync.money.plaid import PlaidAccount, PlaidPull
 from sync.money.stripe import Stripe, StripeAccount, StripePull
 from sync.money.stripe.learning import Learning
 from sync.pms.choosing import MakeGate
@@ -41,6 +47,8 @@ class MoneyAccounts:
     """The accounts of one property; None: that service is not used."""
 
     stripe: StripeAccount | None = None
+    ccavenue: CCAvenueAccount | None = None
+    plaid: PlaidAccount | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +58,10 @@ class Money:
     pushers: dict[str, Pusher] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
     pulls: list[MoneyPull] = field(default_factory=list)
+    pages: dict[str, Pages] = field(default_factory=dict)
     stripe: Stripe | None = None
+    ccavenue: CCAvenue | None = None
+    plaid_keys: PlaidKeys | None = None
 
     @property
     def provider(self) -> str | None:
@@ -58,7 +69,9 @@ class Money:
         return next(iter(self.pushers), None)
 
 
-def choose(accounts: MoneyAccounts, gate: MakeGate, ledger: Ledger, clock: Clock) -> Money:
+def choose(
+    accounts: MoneyAccounts, gate: MakeGate, ledger: Ledger, mirror: Mirror, clock: Clock
+) -> Money:
     """The adapters of these accounts."""
     money = Money()
     if accounts.stripe is not None:
@@ -67,6 +80,31 @@ def choose(accounts: MoneyAccounts, gate: MakeGate, ledger: Ledger, clock: Clock
         )
         money.stripe = stripe
         money.pushers[STRIPE], money.probes[STRIPE] = stripe, stripe.probe
+    if accounts.ccavenue is not None:
+        ccavenue = CCAvenue(
+            account=accounts.ccavenue,
+            gate=gate(CCAVENUE, CCAVENUE_RULES),
+            clock=clock,
+            ledger=ledger,
+        )
+        money.ccavenue = ccavenue
+        money.pushers[CCAVENUE], money.probes[CCAVENUE] = ccavenue, ccavenue.probe
+    if accounts.plaid is not None:
+        plaid = PlaidPull(
+            account=accounts.plaid,
+            gate=gate(PlaidPull.name, PLAID_RULES),
+            ledger=ledger,
+            mirror=mirror,
+            clock=clock,
+        )
+        money.pulls.append(plaid)
+        money.plaid_keys = PlaidKeys(
+            base_url=accounts.plaid.base_url,
+            client_id=accounts.plaid.client_id,
+            secret=accounts.plaid.secret,
+            send=plaid.gate.send,
+        )
+        money.probes[PlaidPull.name] = plaid.probe
     return money
 
 
@@ -82,6 +120,16 @@ def add_pulls(money: Money, carrier: Carrier, ledger: Ledger, clock: Clock) -> N
         )
         pull = StripePull(client=stripe.client, ledger=ledger, clock=clock, learning=learning)
         money.pulls.append(pull)
+    if (ccavenue := money.ccavenue) is not None:
+        orders = CCAvenuePull(pusher=ccavenue, ledger=ledger, clock=clock, learn=carrier.learn)
+        money.pulls.append(orders)
+        money.pages[CCAVENUE] = CCAvenuePages(pusher=ccavenue, pull=orders, ledger=ledger)
+
+
+async def serve_pages(money: Money, host: str, port: int) -> None:
+    """Show guests our pages, for ever. Raises OSError where the port is taken."""
+    async with listen(GuestPages(money.pages), host, port):
+        await asyncio.Event().wait()
 
 
 class Looker:

@@ -17,7 +17,14 @@ from appliance.engines.payments.messages import (
     RefundAsked,
 )
 from support.sync_bench import SyncBench, sync_bench
+from sync.money.ccavenue import CCAvenueAccount
+from sync.money.plaid import PlaidAccount
+from twin.clouds.ccavenue import ACCESS_CODE, MERCHANT_ID, WORKING_KEY, CCAvenueCloud
+from twin.clouds.plaid import CLIENT_ID, SECRET, PlaidCloud
+from twin.clouds.plaid.store import Item
+from twin.clouds.serve import in_process_url
 from twin.clouds.stripe.words import Card
+from twin.clouds.wire import Cloud
 
 DAY_S = 86_400
 AMOUNT_MINOR = 5_000
@@ -38,6 +45,42 @@ class MoneyBench:
     def now_s(self) -> int:
         """The time of everybody."""
         return self.sync.clock.read().wall_s
+
+    # -- other services --------------------------------------------------------------------------
+
+    def with_ccavenue(self) -> CCAvenueCloud:
+        """The property takes payments by CCAvenue instead."""
+        cloud = CCAvenueCloud(self.sync.clock, self.sync.journal)
+        self._others(ccavenue=cloud)
+        account = CCAvenueAccount(
+            page_url=in_process_url("ccavenue"),
+            api_url=in_process_url("ccavenue"),
+            merchant_id=MERCHANT_ID,
+            access_code=ACCESS_CODE,
+            working_key=WORKING_KEY,
+            guest_url="https://box.example",
+        )
+        self.sync.settings = replace(self.sync.settings, stripe=None, ccavenue=account)
+        self.sync.start_again()
+        return cloud
+
+    def with_plaid(self, *currencies: str) -> tuple[PlaidCloud, list[Item]]:
+        """The property's bank accounts are told by Plaid; one bank login each."""
+        cloud = PlaidCloud(self.sync.clock, self.sync.journal)
+        items = [cloud.store.add_item(currency) for currency in currencies]
+        self._others(plaid=cloud)
+        account = PlaidAccount(
+            base_url=in_process_url("plaid"),
+            client_id=CLIENT_ID,
+            secret=SECRET,
+            access_tokens=tuple(item.access_token for item in items),
+        )
+        self.sync.settings = replace(self.sync.settings, stripe=None, plaid=account)
+        self.sync.start_again()
+        return cloud, items
+
+    def _others(self, **clouds: Cloud) -> None:
+        self.sync.clouds.others = {**self.sync.clouds.others, **clouds}
 
     # -- the desk --------------------------------------------------------------------------------
 
@@ -151,11 +194,12 @@ class MoneyBench:
     async def probed(self) -> None:
         """The way is found free again, as the prober does every few seconds."""
         running, clock = self.sync.running, self.sync.clock
-        for _ in range(PROBES_MAX):
-            if running.gates["stripe"].breaker.standing == "ok":
-                return
-            await clock.advance(61.0)
-            await clock.run_until(running.money.probes["stripe"](), limit_s=600)
+        for name, probe in running.money.probes.items():
+            for _ in range(PROBES_MAX):
+                if running.gates[name].breaker.standing == "ok":
+                    break
+                await clock.advance(61.0)
+                await clock.run_until(probe(), limit_s=600)
 
     async def killed_in_push(self, kind: str, *, sent: bool) -> None:
         """The process ends after the intent's commit: before its first byte, or after the answer."""

@@ -10,6 +10,7 @@ from appliance.engines.payments.messages import DisputeState, IntentState, NoteD
 from appliance.kernel.clock import Clock
 from appliance.kernel.values import derived_id
 from sync.ledger import FINAL, Effect, EffectState, Ledger
+from sync.money.learning import Learn
 from sync.money.stripe import notes
 from sync.money.stripe.client import Row, our_ref
 from sync.money.stripe.frozen import read_charge
@@ -17,7 +18,7 @@ from sync.money.stripe.holds import CAPTURE, RELEASE, intent_in, judge_capture, 
 from sync.money.stripe.intents import CHARGE, HOLD, PAY_LINK, Link, judge_intent
 from sync.money.stripe.refunds import REFUND, judge_refund
 from sync.money.stripe.set_ups import SET_UP, judge_set_up
-from sync.outcome import Declined, Homeward, Outcome
+from sync.outcome import Declined, Homeward
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,6 @@ DISPUTES: Final = {
     "charge_refunded": DisputeState.LOST,
 }
 
-# Settles an effect by evidence from outside; False: it is being sent just now, or over.
-Learn = Callable[[str, Outcome], bool]
 OnSecond = Callable[[Effect, Sequence[Row]], Any]
 
 

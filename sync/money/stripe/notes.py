@@ -23,7 +23,7 @@ from sync.money.stripe.refunds import REFUND
 from sync.money.stripe.set_ups import SET_UP
 from sync.outcome import Homeward, NotSent, Outcome
 
-_NOTED: Final = {
+NOTED: Final = {
     EffectState.SENDING: IntentState.SENDING,
     EffectState.UNKNOWN: IntentState.UNKNOWN,
     EffectState.RECONCILING: IntentState.UNKNOWN,
@@ -45,7 +45,7 @@ def told(effect: Effect, state: EffectState, outcome: Outcome | None) -> list[Ho
     if state is EffectState.QUEUED and isinstance(outcome, NotSent):
         return []
     said = _Said(
-        state=_NOTED[state],
+        state=NOTED[state],
         ref=getattr(outcome, "provider_ref", None) or effect.provider_ref,
         code=getattr(outcome, "code", None),
         evidence=getattr(outcome, "evidence", "") or state.value,
@@ -62,7 +62,7 @@ def retold(effect: Effect, generation: int) -> list[Homeward]:
     if effect.kind == HOLD and effect.first_sent_ms is not None:
         detail["capture_by_s"] = effect.first_sent_ms // 1000 + HOLD_S
     said = _Said(
-        state=_NOTED[effect.state],
+        state=NOTED[effect.state],
         ref=effect.provider_ref,
         code=None,
         evidence=f"told again after a restore ({generation})",
