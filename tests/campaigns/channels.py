@@ -10,11 +10,20 @@ from typing import Final, Protocol
 from appliance.engines.stays.messages import StayState
 from appliance.kernel.clock import Clock
 from sync.pms.choosing import PmsAccount
+from sync.pms.guesty.account import GuestyAccount
 from sync.pms.mews.client import MewsAccount
 from sync.pms.mews.words import STATE_OF
+from twin.clouds.guesty import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    GuestStay,
+    GuestyCloud,
+    GuestyStore,
+    Status,
+)
 from twin.clouds.mews import ACCESS_TOKEN, CLIENT_TOKEN, CancellationReason, MewsStore
 from twin.clouds.mews.cloud import MewsCloud
-from twin.clouds.serve import PMS_IN_PROCESS
+from twin.clouds.serve import PMS_IN_PROCESS, in_process_url
 from twin.clouds.wire import Cloud
 from twin.journal import Journal
 
@@ -173,4 +182,107 @@ class MewsChannel:
         return self._cloud.asked
 
 
-CHANNELS: Final[dict[str, Callable[[Clock, Journal], Channel]]] = {MewsChannel.name: MewsChannel}
+class GuestyChannel:
+    """Guesty, half of it sold by Booking.com, which its newer search does not show."""
+
+    name = "guesty"
+    writes: tuple[str, ...] = (
+        "POST /v1/reservations-v3",
+        "PUT /v1/reservations-v3/guest-stay",
+        "PUT /v1/reservations-v3/{id}/relocate",
+        "PUT /v1/reservations-v3/{id}/dates",
+        "PUT /v1/reservations-v3/{id}/status",
+        "POST /v1/payments/recorded",
+    )
+
+    def __init__(self, clock: Clock, journal: Journal) -> None:
+        self.store = GuestyStore(clock, journal, time_zone=TIME_ZONE)
+        self._cloud = GuestyCloud(clock, journal, self.store)
+        self.account: PmsAccount = GuestyAccount(
+            base_url=in_process_url("guesty"), client_id=CLIENT_ID, client_secret=CLIENT_SECRET
+        )
+        self._kinds: dict[str, str] = {}
+        self._sold = 0
+
+    @property
+    def cloud(self) -> Cloud:
+        """What answers there."""
+        return self._cloud
+
+    def furnish(self, rooms: dict[str, list[str]]) -> None:
+        """Unit types by the box's titles, units by the rooms' numbers."""
+        for room_type, numbers in rooms.items():
+            kind = self.store.add_type(room_type.title())
+            self._kinds[room_type] = kind.id
+            for number in numbers:
+                self.store.add_unit(number, kind)
+
+    def sell(self, room_type: str, arrival: date, departure: date) -> str:
+        """By Booking.com and by the house's own site in turn."""
+        self._sold += 1
+        direct = self._sold % 2 == 0
+        guest = self.store.put_guest("Grace", "Hopper")
+        return self.store.put_reservation(
+            guest_id=guest.id,
+            check_in=arrival,
+            check_out=departure,
+            listing_id=self._kinds[room_type],
+            source="Website" if direct else "Booking.com",
+            platform="direct" if direct else "bookingCom",
+            legacy=not direct,
+            fare_minor=9_000 * (departure - arrival).days,
+        ).id
+
+    def modify(self, upstream_id: str, departure: date) -> None:
+        """Another last day."""
+        one = self.store.reservations[upstream_id]
+        self.store.move_dates(one, one.check_in, departure, by="channel")
+
+    def cancel(self, upstream_id: str) -> None:
+        """By the guest."""
+        self.store.set_status(self.store.reservations[upstream_id], Status.CANCELED, by="channel")
+
+    def holds(self) -> list[Held]:
+        """Both machines as the box's one."""
+        found = []
+        for one in self.store.reservations.values():
+            unit_id = one.stay[-1].unit_id
+            found.append(
+                Held(
+                    upstream_id=one.id,
+                    state=_GUESTY_STATE[one.guest_stay] if one.blocks else StayState.CANCELLED,
+                    arrival=one.check_in,
+                    departure=one.check_out,
+                    our_ref=one.origin_id,
+                    room=None if unit_id is None else self.store.listings[unit_id].title,
+                )
+            )
+        return found
+
+    def payments(self) -> list[str]:
+        """The note of every payment ends with our reference."""
+        return [
+            paid.note.split()[-1]
+            for one in self.store.reservations.values()
+            for paid in one.payments
+        ]
+
+    def too_many(self) -> int:
+        """Counted by the twin's limiters, that of the tokens among them."""
+        return self._cloud.limits.refused + self._cloud.tokens.refused
+
+    def requests(self) -> int:
+        """All of them."""
+        return self._cloud.asked
+
+
+_GUESTY_STATE: Final = {
+    GuestStay.NOT_SET: StayState.CONFIRMED,
+    GuestStay.CHECKED_IN: StayState.IN_HOUSE,
+    GuestStay.CHECKED_OUT: StayState.DEPARTED,
+    GuestStay.NO_SHOW: StayState.NO_SHOW,
+}
+CHANNELS: Final[dict[str, Callable[[Clock, Journal], Channel]]] = {
+    MewsChannel.name: MewsChannel,
+    GuestyChannel.name: GuestyChannel,
+}

@@ -318,13 +318,12 @@ def _people(row: Mapping[str, Any], had: Mapping[str, str]) -> tuple[int, int]:
 
 def _fare(row: Mapping[str, Any], had: Mapping[str, str], currency: str) -> tuple[int | None, str]:
     money = _dict(row, "money")
-    known = had.get("fare_minor")
-    before = int(known) if known else None
-    currency = _text(money, "currency") or had.get("currency") or currency
-    if not money or not currency:
-        return before, currency
-    fare = minor_of(money.get("fareAccommodation"), currency)
-    return (before if fare is None else fare), currency
+    known, currency = had.get("fare_minor"), had.get("currency") or currency
+    said = _text(money, "currency") or currency
+    fare = minor_of(money.get("fareAccommodation"), said)
+    if fare is not None:
+        return fare, said
+    return (int(known) if known else None), currency
 
 
 def _nights(record: Record) -> tuple[Night, ...]:

@@ -247,7 +247,8 @@ class GuestySource:
             upstream_id=upstream_id,
             version=version,
             digest=record.digest(today),
-            changed_ms=record.changed_ms,
+            # A date from the future would carry the mark there, and hide what changes until then.
+            changed_ms=min(record.changed_ms, self._now_s() * 1000),
             counts=counts(record, known=kept is not None),
             type_refs=(type_id, *house.names(type_id)),
             number=record.code,

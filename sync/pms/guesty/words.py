@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -30,6 +30,16 @@ STAY_OF: Final = {
     "checked_out": StayState.DEPARTED,
     "no_show": StayState.NO_SHOW,
 }
+
+
+# Whatever is dated outside of these was typed wrong: 2200-01-01 as milliseconds, and two days.
+MOMENT_MS_MAX: Final = 7_258_118_400_000
+DAY_FIRST: Final = date(1970, 1, 2)
+DAY_LAST: Final = date(2199, 12, 30)
+
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class UnreadableError(Exception):
@@ -100,15 +110,17 @@ def _at(day: date, minute: int, time_zone: str) -> int:
 
 
 def moment_ms(value: Any) -> int | None:
-    """Milliseconds since 1970 of a time of theirs; None for anything else."""
+    """Milliseconds since 1970 of a time of theirs; None for anything else, and before 1970."""
     if not isinstance(value, str):
         return None
     try:
         at = datetime.fromisoformat(value)
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-        return int(at.timestamp() * 1000)
+        # Whole numbers all the way: a float of seconds loses a millisecond now and then.
+        at_ms = (at - EPOCH) // MILLISECOND
     except (ValueError, OverflowError):
         return None
+    return at_ms if 0 <= at_ms <= MOMENT_MS_MAX else None
 
 
 def moment(at_ms: int) -> str:
@@ -121,9 +133,11 @@ def day_of(value: Any, name: str) -> date:
     """A property-local day `YYYY-MM-DD`; raises UnreadableError."""
     if isinstance(value, str) and len(value) >= 10:
         try:
-            return date.fromisoformat(value[:10])
+            day = date.fromisoformat(value[:10])
         except ValueError:
-            pass
+            day = date.min
+        if DAY_FIRST <= day <= DAY_LAST:
+            return day
     raise UnreadableError(f"its {name} is no date")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +21,7 @@ RESERVED_UNTIL: Final = (-1, 0.17, 0.25, 0.5, 12, 24, 36, 48, 72)
 NIGHTS_MAX: Final = 5 * 366
 GUESTS_MAX: Final = 100
 DAY_S: Final = 86_400
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Status(StrEnum):
@@ -100,7 +101,7 @@ def moment_ms(value: object, name: str) -> int:
     try:
         at = datetime.fromisoformat(str(value))
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-        return int(at.timestamp() * 1000)
+        return (at - EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError) as error:
         raise invalid(f"{name} must be an ISO 8601 time.") from error
 
