@@ -22,6 +22,7 @@ from appliance.engines.housekeeping import api as housekeeping
 from appliance.engines.identity import api as identity
 from appliance.engines.inventory import api as inventory
 from appliance.engines.payments import api as payments
+from appliance.engines.payments import books_api as books
 from appliance.engines.rules import api as rules
 from appliance.engines.stays import api as stays
 from appliance.engines.stays import inbox_api as inbox
@@ -50,6 +51,8 @@ def build_schema() -> strawberry.federation.Schema:
             masters.Query,
             inbox.Query,
             climate.Query,
+            payments.Query,
+            books.Query,
             concierge.Query,
             housekeeping.Query,
             rules.Query,
@@ -67,6 +70,7 @@ def build_schema() -> strawberry.federation.Schema:
             housekeeping.Mutation,
             climate.Mutation,
             payments.Mutation,
+            books.Mutation,
             concierge.Mutation,
             identity.Mutation,
             rules.Mutation,

@@ -56,6 +56,11 @@ MANAGERS: Final = {
     "fitDoor",
     "shareDoor",
     "resumeFollower",
+    "correctCharge",
+    "settleStray",
+    "agreeRent",
+    "endRent",
+    "matchBankLine",
 }
 VALUES: Final[dict[str, str]] = {
     "String": '"some-text-of-16-chars"',

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from appliance.engines.payments.messages import IntentState
+from appliance.engines.payments.messages import BankLineNoted, IntentState
 from appliance.engines.payments.state import BLOCKING, Kind
 from appliance.kernel.reader import Reader
 from appliance.kernel.sealed import Sealed
@@ -207,3 +207,74 @@ async def currency(reader: Reader) -> str:
     """The property's currency; empty before it is set up."""
     row = await reader.row("SELECT currency FROM payments_house")
     return str(row[0]) if row else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeRow:
+    """One dispute of a cardholder."""
+
+    dispute_id: str
+    provider: str
+    payment_id: str | None
+    stay_id: str | None
+    amount_minor: int
+    currency: str
+    state: str
+    reason: str
+    due_s: int | None
+
+
+# More disputes than this at once, and the provider has closed the account.
+DISPUTES_MAX = 200
+
+
+async def disputes(reader: Reader) -> list[DisputeRow]:
+    """Disputes, open ones first, the next end first."""
+    rows = await reader.rows(
+        "SELECT dispute_id, provider, payment_id, stay_id, amount_minor, currency, state, reason,"
+        " due_s FROM payments_dispute ORDER BY state IN ('won', 'lost'), due_s IS NULL, due_s,"
+        " dispute_id LIMIT ?",
+        (DISPUTES_MAX,),
+    )
+    names = tuple(DisputeRow.__dataclass_fields__)
+    return [DisputeRow(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankLineRow:
+    """A line of the bank without a lease."""
+
+    line_id: str
+    account_ref: str
+    amount_minor: int
+    currency: str
+    booked_on: str
+    pending: bool
+    reference: str
+
+
+# What a manager goes through in an hour; the next ones follow as these are matched.
+LINES_MAX = 200
+_LINE_PLACE = f"{BankLineNoted.kind}:reference".encode()
+
+
+async def unmatched_lines(reader: Reader, vault: Vault) -> list[BankLineRow]:
+    """Money that came in and is nobody's yet, newest first."""
+    rows = await reader.rows(
+        "SELECT line_id, account_ref, amount_minor, currency, booked_on, pending, subject, box"
+        " FROM payments_bank_line WHERE lease_id IS NULL AND removed = 0 AND amount_minor > 0"
+        " ORDER BY booked_on DESC, line_id LIMIT ?",
+        (LINES_MAX,),
+    )
+    return [
+        BankLineRow(
+            line_id=row[0],
+            account_ref=row[1],
+            amount_minor=row[2],
+            currency=row[3],
+            booked_on=row[4],
+            pending=bool(row[5]),
+            reference=vault.open(Sealed(subject=row[6], box=bytes(row[7])), _LINE_PLACE) or "",
+        )
+        for row in rows
+    ]
