@@ -94,7 +94,7 @@ class Mutation:
     async def cut_master(  # noqa: PLR0913 - what there is to say of such a key
         self,
         info: Info,
-        id: str,  # noqa: A002 - the contract's name
+        id: str,
         kind: MasterKind,  # type: ignore[valid-type]
         holder_id: str,
         label: str,
@@ -122,7 +122,7 @@ class Mutation:
     async def revoke_master(
         self,
         info: Info,
-        id: str,  # noqa: A002 - the contract's name
+        id: str,
         master_id: strawberry.ID,
         reason: str = "",
     ) -> Answer:
