@@ -31,6 +31,15 @@ class Contract:
         content = self._spec["paths"][path]["post"]["responses"][status]["content"]
         return str(content["application/json"]["schema"]["$ref"].rsplit("/", 1)[1])
 
+    def has(self, path: str) -> bool:
+        """Whether the file describes this path."""
+        return path in self._spec["paths"]
+
+    def request_of(self, path: str) -> str:
+        """The component of an operation's request."""
+        content = self._spec["paths"][path]["post"]["requestBody"]["content"]
+        return str(content["application/json"]["schema"]["$ref"].rsplit("/", 1)[1])
+
     def faults(self, component: str, value: object) -> list[str]:
         """Where a value differs from the component, in words; empty when it fits."""
         schema = {"$ref": f"{_NAME}#/components/schemas/{component}"}

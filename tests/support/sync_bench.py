@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -24,7 +24,7 @@ from sync.pms.mews.client import MewsAccount
 from sync.pms.mews.stream import Dial
 from sync.running import Running
 from sync.settings import SyncSettings
-from sync.transport import CallTransport
+from sync.transport import CallTransport, Transport
 from twin.clouds.mews import ACCESS_TOKEN, CLIENT_TOKEN
 from twin.clouds.serve import PAYMENTS_IN_PROCESS, PMS_IN_PROCESS, Clouds, build
 from twin.clouds.stripe import SECRET_KEY
@@ -77,6 +77,7 @@ class SyncBench:
             stripe=StripeAccount(base_url=PAYMENTS_IN_PROCESS, secret_key=SECRET_KEY),
         )
         self.dial: Dial | None = None
+        self.wrap: Callable[[Transport], Transport] = lambda transport: transport
         self.running = self.start_again(stop=False)
 
     # -- the role --------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ class SyncBench:
             self.settings,
             clock=self.own_clock,
             home=self.box,
-            transport=CallTransport(self.clouds.in_process().send),
+            transport=self.wrap(CallTransport(self.clouds.in_process().send)),
             nursery=self.nursery,
             chance=random.Random(7),
             dial=self.dial,

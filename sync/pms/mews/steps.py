@@ -19,6 +19,8 @@ from sync.pms.mews.words import OVER, House, nights_of, utc_text
 EARLIER_S: Final = 60
 OPEN_BALANCE_NOTE: Final = "Checked out at the desk with Nightporter; what is open is settled there"
 CANCEL_NOTE: Final = "Cancelled at the desk with Nightporter"
+# Mews wants one whenever a price is given.
+PRICE_NOTE: Final = "The nights as agreed at the desk with Nightporter"
 NO_SHOW_NOTE: Final = "No-show, recorded at the desk with Nightporter"
 
 
@@ -62,7 +64,7 @@ def start(act: Act, known: Known) -> Steps:
     steps: list[Step] = []
     if known.state == "Optional":
         known = replace(known, state="Confirmed")
-        confirm = {"ReservationIds": [act.upstream_id]}
+        confirm = {"ReservationIds": [act.upstream_id], "SendConfirmationEmail": False}
         steps.append(Step(endpoint="reservations/confirm", body=confirm, after=known))
     start_s = act.now_s - EARLIER_S if known.start_s > act.now_s else None
     steps += _update(act, known, room=act.room_upstream_id, start_s=start_s)
@@ -170,7 +172,15 @@ def _update(
         return []
     update = {"ReservationId": act.upstream_id, **change}
     # The price agreed with the guest stands; Mews would otherwise price the stay anew.
-    body = {"ReservationUpdates": [update], "Reprice": False}
+    # And the desk settles fees with the guest; by default Mews would charge a cancellation's.
+    body: dict[str, Any] = {
+        "ReservationId": act.upstream_id,  # the contract asks for it beside the updates
+        "ReservationUpdates": [update],
+        "Reprice": False,
+        "ApplyCancellationFee": False,
+    }
+    if nights:
+        body["Reason"] = PRICE_NOTE
     return [Step(endpoint="reservations/update", body=body, after=after)]
 
 

@@ -104,8 +104,11 @@ def price(asked: Asked) -> Json:
 def update(asked: Asked) -> Json:
     """`reservations/update`: absent keeps, `{"Value": null}` clears, all or none."""
     store = asked.store
+    find(store, asked.body.id("ReservationId"))
     parts = asked.body.parts("ReservationUpdates")
     changes = [(find(store, part.id("ReservationId")), part) for part in parts]
+    if any(part.has("TimeUnitPrices") for part in parts) and not asked.body.has("Reason"):
+        raise invalid("Invalid Reason: it is required when the price is updated.")
     planned = [_planned(store, one, part) for one, part in changes]
     for one, after in zip((one for one, _ in changes), planned, strict=True):
         _apply(store, one, after)

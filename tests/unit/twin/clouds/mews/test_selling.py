@@ -136,6 +136,7 @@ async def update(pms: Pms, name: str, status: int = 200, **changes: Any) -> Any:
         "reservations/update",
         ReservationId=name,
         ReservationUpdates=[{"ReservationId": name, **changes}],
+        Reason="agreed at the desk",
     )
     assert answer.status == status, answer.body
     return answer
@@ -153,6 +154,17 @@ async def test_a_cancelled_reservation_cannot_be_changed(pms: Pms, house: House)
     one = house.sell()
     house.store.cancel_reservation(one.id)
     await update(pms, one.id, 403, AssignedResourceId={"Value": house.room("101")})
+
+
+async def test_a_price_is_not_changed_without_a_reason(pms: Pms, house: House) -> None:
+    name = house.sell().id
+    prices = {"Value": [{"Index": 0, "Amount": {"Currency": "EUR", "GrossValue": 80}}]}
+    answer = await pms.ask(
+        "reservations/update",
+        ReservationId=name,
+        ReservationUpdates=[{"ReservationId": name, "TimeUnitPrices": prices}],
+    )
+    assert answer.status == 400
 
 
 async def test_new_prices_and_guests_arrive(pms: Pms, house: House) -> None:
