@@ -11,7 +11,6 @@ async with site(tmp_path) as here, running_z2m(here.path, tmp_path) as z2m:
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import secrets
@@ -19,15 +18,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from appliance.bus.broker.settings import BrokerSettings
 from appliance.bus.client import BusSettings, MqttBus
 from appliance.kernel.clock import SystemClock
 from appliance.kernel.tasks import Nursery
 from support.brokers import running, small_house
 from support.house import ROOT
-from support.needs import in_ci, needs
+from support.npm import fetched, plain_env
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -39,7 +36,6 @@ VERSION = "2.14.1"
 # Debian's Node is too old for it (^22.2 or ^24); npm brings one along.
 PACKAGES = ("node@22", f"zigbee2mqtt@{VERSION}")
 CACHED = ROOT / ".run" / "npm" / f"zigbee2mqtt-{VERSION}"
-INSTALL_S_MAX = 300.0
 # Node, 4,500 converters and the stick's tables: 5 to 15 s on two busy cores.
 START_S_MAX = 90.0
 ANSWER_S_MAX = 45.0
@@ -126,38 +122,9 @@ def z2m_of(ieee: bytes) -> str:
 
 
 async def installed() -> tuple[Path, Path]:
-    """Its Node and its index.js, fetched once by npm into `.run/npm`; skips where it cannot be."""
-    npm = needs("npm")
-    CACHED.mkdir(parents=True, exist_ok=True)
-    node = CACHED / "node_modules" / "node" / "bin" / "node"
-    index = CACHED / "node_modules" / "zigbee2mqtt" / "index.js"
-    with (CACHED / "lock").open("w") as lock:
-        # Two test runs may find it missing at the same moment.
-        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
-        if not (node.exists() and index.exists()):
-            await _install(npm)
-    return node, index
-
-
-async def _install(npm: Path) -> None:
-    (CACHED / "package.json").write_text('{"private": true}\n')
-    process = await asyncio.create_subprocess_exec(
-        npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *PACKAGES,
-        cwd=CACHED, env=_plain_env(), stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(INSTALL_S_MAX):
-            told, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        told = b"it took too long"
-    if process.returncode == 0:
-        return
-    reason = f"npm could not fetch {' '.join(PACKAGES)}: {told.decode()[-400:]}"
-    if in_ci():
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    """Its Node and its index.js; skips where npm cannot fetch them."""
+    modules = await fetched(CACHED, PACKAGES)
+    return modules / "node" / "bin" / "node", modules / "zigbee2mqtt" / "index.js"
 
 
 def _know_the_lock(data: Path, index: Path) -> None:
@@ -201,7 +168,7 @@ async def running_z2m(
         # Below our own checkout it would take our commit for its own, and build itself anew.
         own = {"ZIGBEE2MQTT_DATA": str(data), "GIT_DIR": os.devnull, "Z2M_ONBOARD_NO_SERVER": "1"}
         process = await asyncio.create_subprocess_exec(
-            node, index, cwd=index.parent, env=_plain_env() | own,
+            node, index, cwd=index.parent, env=plain_env() | own,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
@@ -272,11 +239,3 @@ async def _read(process: asyncio.subprocess.Process, log: list[str]) -> None:
     while line := await process.stdout.readline():
         log.append(line.decode(errors="replace"))
         del log[:-60]
-
-
-def _plain_env() -> dict[str, str]:
-    """No configuration of this machine, but the ways out that npm needs."""
-    kept = ("PATH", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy")
-    also = ("no_proxy", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
-    npm = {k: v for k, v in os.environ.items() if k.lower().startswith("npm_config_")}
-    return {k: os.environ[k] for k in kept + also if k in os.environ} | npm
