@@ -64,6 +64,8 @@ def build_app(ports: Ports, *, dev: bool = False) -> web.Application:
     app.on_startup.append(tunnels.start)
     app.add_routes(tunnels.routes())
     app.add_routes(Console(ports, sessions, pages, desk).routes())
+    if (calendars := ports.more.get("calendars")) is not None:
+        app.add_routes(calendars.routes())
     static = _static()
     app.add_routes(
         [

@@ -27,6 +27,7 @@ from appliance.kernel.settings import Settings, WebSettings
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.telemetry import Metrics, Tracer
 from appliance.kernel.vault import Vault
+from appliance.web.calendars import Calendars
 from appliance.web.context import DeviceNow, Parked, Ports, SyncStanding
 from appliance.web.guests import StayGuests
 from appliance.web.limits import KEEP_ALIVE_S, LINE_BYTES_MAX
@@ -128,6 +129,9 @@ def build_ports(box: Any, *, public_url: str | None = None) -> Ports:
         standing=functools.partial(_standing, box.counterparties),
         news=news,
         version=_version(),
+        more={
+            "calendars": Calendars(box.reader, box.vault, box.clock, box.settings.sync.feeds, base)
+        },
     )
 
 

@@ -6,10 +6,12 @@ from collections import defaultdict
 
 import strawberry
 
-from appliance.asked import Date, Info
+from appliance.asked import Date, Info, NotForYouError
 from appliance.engines.calendar import projection
 from appliance.engines.calendar.projection import Availability
+from appliance.kernel.messages import Role
 
+MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
 # A year ahead in one question; a walk-in needs a week.
 NIGHTS_MAX = 370
 
@@ -25,8 +27,25 @@ class Free:
 
 
 @strawberry.type
+class CalendarAddress:
+    """Where a booking channel reads a room's calendar. Whoever has the address, reads it."""
+
+    name: str
+    url: str
+
+
+@strawberry.type
 class Query:
     """Questions of the calendar."""
+
+    @strawberry.field
+    async def calendar_addresses(self, info: Info) -> list[CalendarAddress]:
+        """The addresses of the calendar feeds of the settings, for managers only."""
+        if info.context.staff().role not in MANAGERS:
+            raise NotForYouError
+        calendars = info.context.ports.more.get("calendars")
+        found = {} if calendars is None else calendars.addresses()
+        return [CalendarAddress(name=name, url=url) for name, url in found.items()]
 
     @strawberry.field
     async def free(

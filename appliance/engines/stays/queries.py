@@ -366,6 +366,15 @@ async def audit(reader: Reader, closed: date) -> Audit | None:
     )
 
 
+async def sold_by(reader: Reader, source: str, after: date) -> list[str]:
+    """Ids of the stays that a source sold and that end after a day."""
+    rows = await reader.rows(
+        "SELECT stay_id FROM stays_stay WHERE source = ? AND departure > ?",
+        (source, after.isoformat()),
+    )
+    return [stay_id for (stay_id,) in rows]
+
+
 async def count_by_state(reader: Reader) -> dict[StayState, int]:
     """How many stays are in each state; their sum is the number of stays."""
     rows = await reader.rows("SELECT state, count(*) FROM stays_stay GROUP BY state")
