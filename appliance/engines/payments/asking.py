@@ -156,7 +156,7 @@ def refund_payment(scene: Scene, command: RefundPayment, context: Context) -> De
         return Refusal.BAD_CURRENCY
     if command.amount_minor <= 0:
         return Refusal.BAD_AMOUNT
-    left_minor = scene.money.left_minor(command.payment_id)
+    left_minor = max(0, scene.money.left_minor(command.payment_id) - scene.disputed_minor)
     if command.amount_minor > left_minor:
         return No(refusal=Refusal.MORE_THAN_LEFT, detail={"left_minor": left_minor})
     refusal = text_refusal(command.reason, TEXT_CHARS_MAX)

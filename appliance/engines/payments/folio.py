@@ -50,7 +50,8 @@ CREATE TABLE IF NOT EXISTS payments_stay (
     stay_id TEXT PRIMARY KEY,
     on_folio INTEGER NOT NULL,
     saved_card INTEGER NOT NULL,
-    phase TEXT NOT NULL
+    phase TEXT NOT NULL,
+    ours INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS payments_stay_phase ON payments_stay (phase);
 CREATE TABLE IF NOT EXISTS payments_line (
@@ -122,7 +123,9 @@ def _property_set_up(db: Connection, event: PropertySetUp, _recorded: Recorded) 
 
 
 def _booked(db: Connection, event: Booked, recorded: Recorded) -> None:
-    db.execute("INSERT INTO payments_stay VALUES (?, 1, 0, 'expected')", (event.stay_id,))
+    # What the PMS sold may have been paid there: only of our own sales do we know what is missing.
+    ours = int(event.source is None)
+    db.execute("INSERT INTO payments_stay VALUES (?, 1, 0, 'expected', ?)", (event.stay_id, ours))
     _keep_nights(db, event.stay_id, event.nights, recorded)
     _keep_fees(db, event.stay_id, event.fees, recorded)
 

@@ -79,6 +79,13 @@ SELECT item_id, what, stay_id, subject_id, amount_minor, currency, by_s, at_ms F
     SELECT 'dispute:' || dispute_id, 'dispute', stay_id, dispute_id, amount_minor, currency, due_s,
         opened_at_ms FROM payments_dispute WHERE state IN ('open', 'under_review')
     UNION ALL
+    SELECT 'owes:' || s.stay_id, 'departed_unpaid', s.stay_id, s.stay_id, sum(a.balance_minor),
+        a.currency, NULL, 0
+    FROM payments_stay s JOIN payments_account a
+        ON a.account IN ('guest:' || s.stay_id, 'guest:' || s.stay_id || '/company')
+    WHERE s.phase = 'departed' AND s.ours = 1
+    GROUP BY s.stay_id, a.currency HAVING sum(a.balance_minor) > 0
+    UNION ALL
     SELECT 'off:' || s.stay_id, 'money_without_booking', s.stay_id, s.stay_id,
         -sum(a.balance_minor), a.currency, NULL, 0
     FROM payments_stay s JOIN payments_account a
@@ -104,6 +111,7 @@ ACTIONS: Final[dict[str, tuple[str, ...]]] = {
     "second_charge": ("accept",),
     "stray_money": ("settle", "give_back"),
     "dispute": ("accept",),
+    "departed_unpaid": ("retry", "pay_link", "take_cash", "bill", "accept"),
     "money_without_booking": ("give_back", "accept"),
 }
 
@@ -170,6 +178,7 @@ class Stray:
     amount_minor: int = 0
     currency: str = ""
     stay_known: bool = False
+    same_currency: bool = True  # as the house's: two currencies are never on one folio
 
 
 def settle_stray(stray: Stray, command: SettleStray, _context: Context) -> Decision:
@@ -181,6 +190,8 @@ def settle_stray(stray: Stray, command: SettleStray, _context: Context) -> Decis
     if command.stay_id is not None and not stray.stay_known:
         return Refusal.UNKNOWN_STAY
     refusal = text_refusal(command.reason, TEXT_CHARS_MAX)
+    if command.stay_id is not None and not stray.same_currency:
+        refusal = Refusal.BAD_CURRENCY
     if refusal is not None:
         return refusal
     settled = StraySettled(

@@ -118,12 +118,13 @@ def _load_line(facts: Facts, command: NoteBankLine, _context: Context) -> bank.B
 
 def _load_match(facts: Facts, command: MatchBankLine, _context: Context) -> renting.LineScene:
     line = _line(facts, command.line_id)
-    lease = facts.row("SELECT 1 FROM payments_rent WHERE lease_id = ?", (command.lease_id,))
+    lease = facts.row("SELECT currency FROM payments_rent WHERE lease_id = ?", (command.lease_id,))
     return renting.LineScene(
         known=line is not None and not line.removed,
         lease_known=lease is not None,
         lease_id=line.lease_id if line else None,
         amount_minor=line.amount_minor if line else 0,
+        same_currency=line is None or lease is None or lease[0] == line.currency,
     )
 
 

@@ -90,6 +90,7 @@ class LineScene:
     lease_known: bool
     lease_id: str | None = None  # whose it is already
     amount_minor: int = 0
+    same_currency: bool = True
 
 
 def agree_rent(scene: RentScene, command: AgreeRent, _context: Context) -> Decision:
@@ -254,6 +255,8 @@ def match_bank_line(scene: LineScene, command: MatchBankLine, _context: Context)
         return Refusal.UNKNOWN_LINE
     if not scene.lease_known:
         return Refusal.UNKNOWN_LEASE
+    if not scene.same_currency:
+        return Refusal.BAD_CURRENCY
     if scene.lease_id is not None:
         return [] if scene.lease_id == command.lease_id else Refusal.ALREADY_SETTLED
     return [BankLineMatched(line_id=command.line_id, lease_id=command.lease_id)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from appliance.engines.payments import (
@@ -98,7 +99,13 @@ def _load_by_intent(facts: Facts, command: Any, _context: Context) -> rules.Scen
 
 
 def _load_by_payment(facts: Facts, command: RefundPayment, _context: Context) -> rules.Scene:
-    return _scene(facts, _owner(facts, _OWNER_OF_PAYMENT, command.payment_id))
+    scene = _scene(facts, _owner(facts, _OWNER_OF_PAYMENT, command.payment_id))
+    disputed = facts.row(
+        "SELECT coalesce(sum(amount_minor), 0) FROM payments_dispute"
+        " WHERE payment_id = ? AND state != 'won'",
+        (command.payment_id,),
+    )
+    return replace(scene, disputed_minor=disputed[0] if disputed else 0)
 
 
 def _load_news(field: str) -> Callable[[Facts, Any, Context], news.NewsScene]:
@@ -182,8 +189,10 @@ def _load_settling(facts: Facts, command: SettleStray, _context: Context) -> rec
     if row is None:
         return recovery.Stray(found=False)
     stay = facts.row("SELECT 1 FROM payments_stay WHERE stay_id = ?", (command.stay_id,))
+    house = facts.row("SELECT currency FROM payments_house")
     return recovery.Stray(
         found=True,
+        same_currency=house is not None and house[0] == row[3],
         settled=bool(row[0]),
         provider_ref=row[1],
         amount_minor=row[2],

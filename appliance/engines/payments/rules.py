@@ -48,6 +48,7 @@ class Scene:
     currency: str
     stay_id: str | None = None
     due_minor: int = 0
+    disputed_minor: int = 0  # of the payment that is named: its cardholder took it back already
     deposit_minor_max: int = DEPOSIT_MINOR_MAX
     deposit_hours: int = DEPOSIT_HOURS
     hold_hours: int = HOLD_HOURS

@@ -324,6 +324,8 @@ def test_a_dispute_finds_its_payment_and_ends_once(hotel: Hotel, stay: str) -> N
     facts = told(hotel, DisputeNoted)
     assert [fact.state for fact in facts] == [DisputeState.OPEN, DisputeState.LOST]
     assert (facts[0].payment_id, facts[0].stay_id) == (payment_id, stay)
+    # The cardholder has it already: nothing is left to give back.
+    assert hotel.refused(give_back(payment_id, 1)) == Refusal.MORE_THAN_LEFT
     won = replace(opened, state=DisputeState.WON)
     assert hotel.refused(won, SYNC) == Refusal.ALREADY_FINAL
 

@@ -32,7 +32,7 @@ from appliance.engines.payments.messages import (
     UnpaidAccepted,
 )
 from appliance.engines.payments.room import ENGINE
-from appliance.engines.stays.messages import CancelStay
+from appliance.engines.stays.messages import CancelStay, CheckIn, CheckOut
 from support.desk import BOX, FRIDAY_18_MS, MANAGER, SYNC
 from support.hotel import Hotel
 
@@ -152,6 +152,27 @@ def test_money_of_a_stay_that_is_off_is_told_until_it_went_back(hotel: Hotel, st
     assert (item.what, item.amount_minor, item.stay_id) == ("money_without_booking", 5_000, stay)
     hotel.done(RefundPayment(reason="ill", **payment, **EUROS))
     assert items(hotel) == []
+
+
+def test_who_left_and_owes_is_told_of_our_own_sales_alone(hotel: Hotel, stay: str) -> None:
+    sold = hotel.sell()["stay_id"]
+    for stay_id, room_id in ((stay, "r102"), (sold, "r101")):
+        hotel.done(CheckIn(stay_id=stay_id, room_id=room_id))
+        hotel.done(CheckOut(stay_id=stay_id))
+    [item] = items(hotel)
+    assert (item.what, item.stay_id, item.amount_minor) == ("departed_unpaid", sold, 10_000)
+    hotel.done(RecordCash(stay_id=sold, amount_minor=10_000, currency="EUR"))
+    assert items(hotel) == []
+
+
+def test_two_currencies_are_never_on_one_folio(hotel: Hotel, stay: str) -> None:
+    stray = NoteStrayPayment(
+        provider="stripe", provider_ref="pi_9", amount_minor=5_000, currency="USD"
+    )
+    stray_id = hotel.done(stray, SYNC)["stray_id"]
+    settle = SettleStray(stray_id=stray_id, stay_id=stay, reason="theirs")
+    assert hotel.refused(settle, MANAGER) == Refusal.BAD_CURRENCY
+    hotel.done(replace(settle, stay_id=None), MANAGER)
 
 
 def test_an_open_dispute_is_told_with_its_end(hotel: Hotel) -> None:

@@ -202,6 +202,8 @@ def test_two_that_owe_alike_are_not_guessed_at_and_a_person_says(hotel: Hotel) -
     match = MatchBankLine(line_id="l1", lease_id="flat-2")
     assert hotel.refused(replace(match, line_id="x"), MANAGER) == Refusal.UNKNOWN_LINE
     assert hotel.refused(replace(match, lease_id="x"), MANAGER) == Refusal.UNKNOWN_LEASE
+    hotel.done(replace(LINE, line_id="l9", currency="USD", reference="rent"), SYNC)
+    assert hotel.refused(replace(match, line_id="l9"), MANAGER) == Refusal.BAD_CURRENCY
     for _ in range(2):
         hotel.done(match, MANAGER)
     assert (owed(hotel), owed(hotel, "flat-2")) == (90_000, 0)
@@ -209,7 +211,7 @@ def test_two_that_owe_alike_are_not_guessed_at_and_a_person_says(hotel: Hotel) -
     assert hotel.refused(other, MANAGER) == Refusal.ALREADY_SETTLED
     # What the bank takes back is owed again, by whoever it was said to be from.
     hotel.done(replace(LINE, reference="rent", removed=True), SYNC)
-    assert (owed(hotel, "flat-2"), books(hotel).get("unallocated")) == (90_000, None)
+    assert (owed(hotel, "flat-2"), books(hotel).get("unallocated")) == (90_000, -90_000)
 
 
 def test_one_posting_each_however_the_feed_repeats(hotel: Hotel) -> None:
