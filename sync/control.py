@@ -66,7 +66,7 @@ async def _answer(running: Running, line: bytes) -> dict[str, Any]:  # noqa: PLR
         case ["status"]:
             found = {**running.report(), "now_ms": running.clock.read().wall_ms}
             if (reception := running.reception) is not None:
-                found["webhooks"] = await reception.inbox.standing()
+                found["webhooks"] = await reception.standing()
             return {"status": found}
         case ["explain", name]:
             return {"lines": explain(running.ledger, name)}

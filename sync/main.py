@@ -170,6 +170,12 @@ def _say_counterparty(each: dict[str, Any], now_ms: int) -> None:
 
 
 def _webhooks(each: dict[str, Any], now_ms: int) -> str:
+    if each["source"] == "relay":
+        heard_ms = each["heard_ms"]
+        age = (
+            "never heard from" if heard_ms is None else f"last heard {_age(now_ms - heard_ms)} ago"
+        )
+        return f"relay: {age}{'. ' + each['sentence'] if each['sentence'] else ''}"
     waiting, oldest_ms = each.get("waiting", 0), each.get("oldest_ms")
     oldest = "" if oldest_ms is None else f", oldest {_age(now_ms - oldest_ms)}"
     text = f"webhooks of {each['source']}: {waiting} waiting{oldest}"

@@ -253,6 +253,7 @@ class Running:
             clock=self.clock,
             vendor_now_ms=self._vendor_now_ms,
             keys=self.money.plaid_keys,
+            send=self._transport.send,
         )
         if self.pms_name is not None:
             reception.inbox.listen(self.pms_name, Hints(self.hint, self._wake_all))

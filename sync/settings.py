@@ -17,8 +17,10 @@ from appliance.kernel.settings import (
     PmsSettings,
     Settings,
 )
+from appliance.kernel.settings import WebhookSettings as HookKeys
 from sync.feeds.feed import FeedAccount
-from sync.inbox.reception import WebhookSettings
+from sync.inbox.reception import VENDORS, WebhookSettings
+from sync.inbox.relayed import RelayAccount
 from sync.inbox.words import GUESTY, HOSTAWAY, MEWS, STRIPE
 from sync.money.ccavenue import CCAvenueAccount
 from sync.money.choosing import MoneyAccounts
@@ -29,6 +31,7 @@ from sync.pms.guesty.account import GuestyAccount, GuestyApi
 from sync.pms.hostaway.token import HostawayAccount
 from sync.pms.mews.client import MewsAccount
 from sync.pms.puller import OVERLAP_S
+from sync.relay.wire import PairingError, read_pairing
 
 
 class SyncUnsetError(Exception):
@@ -145,7 +148,7 @@ def _plaid_account(bank: BankSettings, environment: Mapping[str, str]) -> PlaidA
 
 def _webhooks(settings: Settings, environment: Mapping[str, str]) -> WebhookSettings | None:
     sync = settings.sync
-    if not sync.webhook_port:
+    if not sync.webhook_port and not sync.webhooks.relay_url:
         return None
     files = {
         GUESTY: sync.webhooks.guesty_file,
@@ -153,15 +156,32 @@ def _webhooks(settings: Settings, environment: Mapping[str, str]) -> WebhookSett
         MEWS: sync.webhooks.mews_file,
         STRIPE: sync.webhooks.stripe_file,
     }
+    secrets = {
+        source: tuple(read_secret(file, environment).decode().splitlines())
+        for source, file in files.items()
+        if file is not None
+    }
+    for source, lines in secrets.items():
+        try:
+            VENDORS[source](lines)
+        except ValueError as error:
+            raise SyncUnsetError(f"sync.webhooks.{source}_file: {error}") from None
     return WebhookSettings(
         host=sync.webhook_host,
         port=sync.webhook_port,
-        secrets={
-            source: tuple(read_secret(file, environment).decode().splitlines())
-            for source, file in files.items()
-            if file is not None
-        },
+        secrets=secrets,
+        relay=_relay(sync.webhooks, environment),
     )
+
+
+def _relay(webhooks: HookKeys, environment: Mapping[str, str]) -> RelayAccount | None:
+    if webhooks.relay_pairing_file is None:
+        return None
+    line = read_secret(webhooks.relay_pairing_file, environment).decode()
+    try:
+        return RelayAccount(url=webhooks.relay_url.rstrip("/"), pairing=read_pairing(line))
+    except PairingError as error:
+        raise SyncUnsetError(f"sync.webhooks.relay_pairing_file: {error}") from None
 
 
 def _pms_account(pms: PmsSettings, environment: Mapping[str, str]) -> PmsAccount | None:

@@ -260,6 +260,23 @@ class WebhookSettings(_Section):
         default=None,
         description="The file (mode 0600) with Stripe's signing secrets (whsec_...), one a line.",
     )
+    relay_url: str = Field(
+        default="",
+        pattern=r"^(https?://.+)?$",
+        description="Where webhooks are fetched by a box that the internet cannot reach.",
+    )
+    relay_pairing_file: Path | None = Field(
+        default=None,
+        description="The file (mode 0600) with the line that `nightporter relay pair` printed.",
+    )
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> WebhookSettings:
+        if bool(self.relay_url) != (self.relay_pairing_file is not None):
+            raise ValueError(
+                "sync.webhooks.relay_url and sync.webhooks.relay_pairing_file go together"
+            )
+        return self
 
 
 class FeedSettings(_Section):

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -52,13 +52,43 @@ class _Bucket:
     at_s: float
 
 
+class Buckets:
+    """A measure of requests for each of a few names, filled again with time."""
+
+    def __init__(self, clock: Clock, *, per_s: float, burst: float) -> None:
+        self._clock = clock
+        self._per_s = per_s
+        self._burst = burst
+        self._buckets: dict[str, _Bucket] = {}
+
+    def take(self, name: str) -> bool:
+        """Take one; False when there is none left."""
+        now_s = self._clock.monotonic()
+        bucket = self._buckets.setdefault(name, _Bucket(self._burst, now_s))
+        refill = (now_s - bucket.at_s) * self._per_s
+        bucket.left, bucket.at_s = min(self._burst, bucket.left + refill), now_s
+        if bucket.left < 1.0:
+            return False
+        bucket.left -= 1.0
+        return True
+
+
+class Answering(Protocol):
+    """What `listen` serves."""
+
+    turned_away: int
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request; never raises."""
+        ...
+
+
 class Endpoint:
     """Answers POST /hooks/SOURCE and /hooks/SOURCE/TOKEN."""
 
     def __init__(self, inbox: Inbox, clock: Clock) -> None:
         self._inbox = inbox
-        self._clock = clock
-        self._buckets: dict[str, _Bucket] = {}
+        self._rates = Buckets(clock, per_s=RATE_PER_S, burst=RATE_BURST)
         self._bytes = 0
         self.turned_away = 0  # connections above the limit
 
@@ -66,21 +96,21 @@ class Endpoint:
         """One request; never raises."""
         source, token = _place(request.path)
         if source not in SOURCES:
-            return _say(Receipt(status=404, sentence="There is nothing here."), close=True)
+            return say(Receipt(status=404, sentence="There is nothing here."), close=True)
         if request.method != "POST":
-            return _say(Receipt(status=405, sentence="Webhooks are posted."), close=True)
+            return say(Receipt(status=405, sentence="Webhooks are posted."), close=True)
         try:
-            return _say(await self._take(request, source, token))
+            return say(await self._take(request, source, token))
         except (TimeoutError, web.HTTPException, web.RequestPayloadError, ConnectionError):
-            return _say(Receipt(status=408, sentence="The body did not come in time."), close=True)
+            return say(Receipt(status=408, sentence="The body did not come in time."), close=True)
         except Exception as error:  # noqa: BLE001 - the last door: a vendor must send it again
             logger.error("a webhook broke here: %s", where(error))  # noqa: TRY400 - see `where`
-            return _say(Receipt(status=503, sentence="It broke here. Please send it again."))
+            return say(Receipt(status=503, sentence="It broke here. Please send it again."))
 
     async def _take(self, request: web.BaseRequest, source: str, token: str) -> Receipt:
         if no := self._inbox.unready(source):
             return no
-        if not self._rate_allows(source):
+        if not self._rates.take(source):
             return Receipt(status=503, sentence="Too many at once. Please send it again.")
         # A body whose length is not said may be as long as any.
         size = BODY_BYTES_MAX if request.content_length is None else request.content_length
@@ -92,7 +122,7 @@ class Endpoint:
         try:
             # Sockets live in real time, so their deadlines do.
             async with asyncio.timeout(BODY_S_MAX):
-                body = await _body(request)
+                body = await read_body(request)
             if len(body) > BODY_BYTES_MAX:
                 return _too_large()
             headers = {name.lower(): text for name, text in request.headers.items()}
@@ -103,18 +133,9 @@ class Endpoint:
         finally:
             self._bytes -= size
 
-    def _rate_allows(self, source: str) -> bool:
-        now_s = self._clock.monotonic()
-        bucket = self._buckets.setdefault(source, _Bucket(RATE_BURST, now_s))
-        refill = (now_s - bucket.at_s) * RATE_PER_S
-        bucket.left, bucket.at_s = min(RATE_BURST, bucket.left + refill), now_s
-        if bucket.left < 1.0:
-            return False
-        bucket.left -= 1.0
-        return True
 
-
-async def _body(request: web.BaseRequest) -> bytes:
+async def read_body(request: web.BaseRequest) -> bytes:
+    """The raw bytes, one piece more than allowed at most."""
     parts = bytearray()
     while chunk := await request.content.readany():
         parts += chunk
@@ -134,7 +155,8 @@ def _too_large() -> Receipt:
     return Receipt(status=413, sentence=f"At most {BODY_BYTES_MAX} bytes are taken.")
 
 
-def _say(receipt: Receipt, *, close: bool = False) -> web.Response:
+def say(receipt: Receipt, *, close: bool = False) -> web.Response:
+    """An answer with its sentence."""
     headers = {503: _RETRY, 401: _LOGIN}.get(receipt.status, {})
     response = web.Response(
         status=receipt.status,
@@ -156,7 +178,7 @@ class _Turned(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def listen(endpoint: Endpoint, host: str, port: int) -> AsyncGenerator[int]:
+async def listen(endpoint: Answering, host: str, port: int) -> AsyncGenerator[int]:
     """Listen until the context ends; yields the port. Raises OSError where it is taken."""
     server = web.Server(
         endpoint.answer,
@@ -183,4 +205,5 @@ async def listen(endpoint: Endpoint, host: str, port: int) -> AsyncGenerator[int
         yield sockets.sockets[0].getsockname()[1]
     finally:
         sockets.close()
+        server.pre_shutdown()
         await server.shutdown(STOP_S)

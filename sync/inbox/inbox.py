@@ -13,8 +13,9 @@ import msgspec
 from appliance.kernel.clock import Clock
 from appliance.kernel.telemetry import new_traceparent, valid_traceparent
 from sync.inbox.delivery import Delivery, Judged, Moment, Vendor, Verdict
-from sync.inbox.store import Arrival, Connection, Kept, State, Store, StoreAwayError
+from sync.inbox.store import Arrival, Kept, State, Store
 from sync.inbox.words import Listener
+from sync.inbox.writer import Connection, StoreAwayError
 
 # Mews waits 5 s, the shortest of all (cloud.md 1.5): a store that takes longer says "come again".
 STORE_S_MAX: Final = 4.0

@@ -12,8 +12,8 @@ from appliance.kernel.clock import Clock, sleep, within
 from appliance.kernel.discreet import where
 from sync.inbox.delivery import Stored, UnreadableError
 from sync.inbox.inbox import Inbox
-from sync.inbox.store import Connection, StoreAwayError
 from sync.inbox.words import CrowdListener, Listener, NotYetError, PoisonedError
+from sync.inbox.writer import Connection, StoreAwayError
 
 logger = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ from sync.inbox.delivery import (
 )
 from sync.inbox.inbox import Inbox
 from sync.inbox.plaid import Jwk, KeyService, Plaid
-from sync.inbox.store import Connection, StoreAwayError
 from sync.inbox.words import PLAID, NotYetError
+from sync.inbox.writer import Connection, StoreAwayError
 
 logger = logging.getLogger(__name__)
 

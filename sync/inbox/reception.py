@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +16,12 @@ from sync.inbox.inbox import Inbox
 from sync.inbox.lanes import Lanes
 from sync.inbox.plaid import KeyService, Plaid
 from sync.inbox.quarantine import Quarantine
-from sync.inbox.store import Store, StoreAwayError
+from sync.inbox.relayed import RelayAccount, Relayed
+from sync.inbox.store import Store
 from sync.inbox.vendors import Guesty, Hostaway, Mews, Stripe
 from sync.inbox.words import GUESTY, HOSTAWAY, MEWS, STRIPE
+from sync.inbox.writer import StoreAwayError
+from sync.transport import Answer, NoAnswer, Request
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class WebhookSettings:
     port: int = 0
     # By source, the secrets in force: two while one is being changed.
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    relay: RelayAccount | None = None
 
 
 class Reception:
@@ -55,6 +59,7 @@ class Reception:
         path: Path,
         clock: Clock,
         vendor_now_ms: Callable[[], int | None],
+        send: Callable[[Request], Awaitable[Answer | NoAnswer]] | None = None,
         keys: KeyService | None = None,
     ) -> None:
         self._settings = settings
@@ -68,6 +73,10 @@ class Reception:
         self.lanes = Lanes(self.inbox, clock)
         self.quarantine = Quarantine(self.inbox, clock, keys)
         self.endpoint = Endpoint(self.inbox, clock)
+        self.relayed: Relayed | None = None
+        if settings.relay is not None:
+            assert send is not None, "a relay is asked over a line"
+            self.relayed = Relayed(self.inbox, settings.relay, clock=clock, send=send)
         self.port: int | None = None  # while it listens
         self.listening = asyncio.Event()
         self.parked: list[dict[str, Any]] = []  # as last looked at
@@ -80,7 +89,16 @@ class Reception:
             self.quarantine.run(),
             self.quarantine.forget_for_ever(),
             self._listen_for_ever(),
+            *([self.relayed.run()] if self.relayed is not None else []),
         )
+
+    async def standing(self) -> list[dict[str, Any]]:
+        """Each source, and the relay, for the status."""
+        found = await self.inbox.standing()
+        if (relayed := self.relayed) is not None:
+            heard = {"heard_ms": relayed.last_confirmed_ms, "sentence": relayed.sentence}
+            found.append({"source": "relay", "listening": True, **heard})
+        return found
 
     async def look(self) -> None:
         """Look at what waits for a person, for the report home."""

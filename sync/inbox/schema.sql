@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS inbox_key (
   source TEXT NOT NULL, key_id TEXT NOT NULL, jwk BLOB NOT NULL, asked_ms INTEGER NOT NULL,
   PRIMARY KEY (source, key_id)
 ) STRICT, WITHOUT ROWID;
--- How far each relay was read.
+-- How far each mailbox was read, in which of the relay's stores.
 CREATE TABLE IF NOT EXISTS inbox_relay (
-  mailbox TEXT PRIMARY KEY, after INTEGER NOT NULL
+  mailbox TEXT PRIMARY KEY, epoch TEXT NOT NULL, after INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

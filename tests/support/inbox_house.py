@@ -151,7 +151,7 @@ async def inbox_house(
 ) -> AsyncIterator[InboxHouse]:
     """Build it on a file; another one on the same file is the next process."""
     clock = clock or SetClock()
-    store = Store(path, linger_s=0.0)
+    store = Store(path)
     store.open()
     vendors: list[Vendor] = [
         Guesty([SVIX_SECRET]),

@@ -149,11 +149,13 @@ async def test_connections_are_counted(house: InboxHouse, monkeypatch: pytest.Mo
             each.close()
 
 
-async def test_a_flood_is_told_to_come_again(
-    house: InboxHouse, sender: Sender, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def slow_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoints, "RATE_BURST", 5.0)
     monkeypatch.setattr(endpoints, "RATE_PER_S", 0.001)
+
+
+async def test_a_flood_is_told_to_come_again(slow_rates: None, sender: Sender) -> None:
     answers = [(await sender.post(webhooks.hostaway(number)))[0] for number in range(7)]
     assert answers == [200] * 5 + [503] * 2
     # Another source has a measure of its own.

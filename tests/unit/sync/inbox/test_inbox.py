@@ -13,7 +13,7 @@ import pytest
 from support import webhooks
 from support.inbox_house import InboxHouse, inbox_house
 from support.webhooks import Posted
-from sync.inbox import store as stores
+from sync.inbox import writer as writers
 from sync.inbox.hints import Hints
 from sync.inbox.words import GUESTY, HOSTAWAY, MEWS, STRIPE, NotYetError, PoisonedError
 
@@ -214,7 +214,7 @@ async def test_a_disk_that_hangs_is_answered_in_time(
 async def test_more_than_may_wait_is_refused_at_once(
     house: InboxHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stores, "WAITING_MAX", 0)
+    monkeypatch.setattr(writers, "WAITING_MAX", 0)
     unready = house.inbox.unready(GUESTY)
     assert unready is not None
     assert unready.status == 503
@@ -289,7 +289,8 @@ async def test_every_order_of_six_reaches_the_same_end(
 ) -> None:
     """All orders of up to six deliveries, repeats among them: the same rows, the same hints."""
     # Two thousand orders: what is asked here is their end, not the disk.
-    monkeypatch.setattr(stores, "PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=OFF"))
+    monkeypatch.setattr(writers, "LINGER_S", 0.0)
+    monkeypatch.setattr(writers, "PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=OFF"))
     async with inbox_house(tmp_path / "sync.db") as house:
         now_s = house.now_s
         six = [
