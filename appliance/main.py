@@ -34,6 +34,7 @@ from appliance.engines.doors.rounds import Rounds
 from appliance.engines.identity.messages import PersonForgotten
 from appliance.engines.inventory.messages import DeviceAdded
 from appliance.engines.stays.directory import Directory
+from appliance.engines.stays.rounds import Reminders
 from appliance.kernel import log as kernel_log
 from appliance.kernel import rebuild
 from appliance.kernel.ask import Asker, Room
@@ -231,6 +232,8 @@ async def _start(box: Box) -> None:
         asker=box.asker, reader=box.reader, clock=box.clock, fittings=box.doors.fittings
     )
     box.nursery.mortal("rounds of the doors", rounds.run())
+    reminders = Reminders(asker=box.asker, reader=box.reader, clock=box.clock)
+    box.nursery.mortal("clocks of the conflicts", reminders.run())
     await Radios(
         bus=box.bus,
         clock=box.clock,

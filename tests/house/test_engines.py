@@ -37,6 +37,9 @@ OWN_PIECES: dict[str, dict[str, str]] = {
         "valves.py": "the one place where a valve's order leaves, again until it has said so",
         "watch.py": "listens to every device's state, presence and radio",
     },
+    "stays": {
+        "rounds.py": "reminds of conflicts by the clock",
+    },
     "identity": {
         "pins.py": "hashes on threads, so that no guess holds the event loop up",
         "tokens.py": "draws the random tokens that only their owner keeps",

@@ -134,6 +134,13 @@ _ALL: Final = (
         "How many requests of one stay may wait at the same time.",
     ),
     _number(
+        "stays.walk_minutes",
+        30,
+        5,
+        1_440,
+        "Minutes to decide an overbooking of the next 24 hours before the desk is reminded.",
+    ),
+    _number(
         "stays.undo_hours",
         24,
         1,

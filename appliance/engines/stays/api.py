@@ -104,6 +104,8 @@ class Conflict:
     items: list[ConflictItem]
     accepted: list[ConflictPoint]  # type: ignore[valid-type]
     settled_by: str | None
+    decide_by_ms: Minor | None
+    overdue: bool
 
 
 @strawberry.federation.type(keys=["id"])
@@ -312,6 +314,8 @@ def _conflict(line: queries.ConflictLine) -> Conflict:
         items=[_item(each) for each in line.items],
         accepted=list(line.accepted),
         settled_by=line.settled_by,
+        decide_by_ms=None if line.decide_by_ms is None else Minor(line.decide_by_ms),
+        overdue=line.overdue_at_ms is not None,
     )
 
 

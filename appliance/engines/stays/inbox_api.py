@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import strawberry
 
-from appliance.asked import Answer, Asked, Info, Minor, answer
-from appliance.engines.stays import inbox, messages
+from appliance.asked import Answer, Asked, Date, Info, Minor, answer
+from appliance.engines.stays import inbox, messages, queries, walking
+from appliance.engines.stays.api import MANAGERS, Stay, stays_of
 from appliance.engines.stays.decisions import Made, Snapshot
 from appliance.engines.stays.merging import price_text
-from appliance.engines.stays.messages import UndoDecision
+from appliance.engines.stays.messages import Rehouse, UndoDecision, WalkGuest
 from appliance.engines.stays.scene import UNDO_HOURS
 from appliance.kernel.messages import Refused
 
 HOUR_MS = 3_600_000
+# Ten: nobody telephones the eleventh guest of one night.
+CANDIDATES_MAX = 10
 
 UndoStep = strawberry.enum(messages.UndoStep, name="UndoStep")
+Way = strawberry.enum(walking.Way, name="WayOut")
 
 
 @strawberry.type
@@ -47,8 +53,59 @@ class Decision:
 
 
 @strawberry.type
+class Alternative:
+    """One way out for one guest: a better room first, then any other, then another house."""
+
+    way: Way  # type: ignore[valid-type]
+    room_type_id: strawberry.ID | None
+    title: str
+    free: int
+    room_id: strawberry.ID | None
+    room_number: str | None
+
+
+@strawberry.type
+class WalkCandidate:
+    """A guest who is not here yet and might be asked to sleep elsewhere; the first first."""
+
+    rank: int
+    stay: Stay
+    nights: int
+    rate_minor: Minor
+    currency: str
+    ota: bool
+    alternatives: list[Alternative]
+
+
+@strawberry.type
+class CrowdedNight:
+    """A night with more guests of a type than rooms. Who is in house is never a candidate."""
+
+    room_type_id: strawberry.ID
+    night: Date
+    rooms: int
+    held: int
+    in_house: int
+    decide_by_ms: Minor | None
+    overdue: bool
+    candidates: list[WalkCandidate]
+
+
+@strawberry.type
 class Query:
     """Questions of the inbox."""
+
+    @strawberry.field
+    async def crowded_nights(self, info: Info) -> list[CrowdedNight]:
+        """Every overbooked night from today on, with who might be asked and what to offer."""
+        asked = info.context
+        asked.staff()
+        today = await asked.business_date()
+        if today is None:
+            return []
+        return [
+            await _crowded(asked, each, today) for each in await inbox.crowded(asked.reader, today)
+        ]
 
     @strawberry.field
     async def decisions(self, info: Info) -> list[Decision]:
@@ -70,6 +127,45 @@ async def undo_hours(asked: Asked) -> int:
         "SELECT value FROM setting WHERE scope = 'property' AND key = 'stays.undo_hours'"
     )
     return UNDO_HOURS if row is None else int(row[0])
+
+
+async def _crowded(asked: Asked, each: inbox.Crowded, today: date) -> CrowdedNight:
+    lines = await queries.stays_by_id(asked.reader, [one.stay_id for one in each.candidates])
+    stays = {str(one.id): one for one in await stays_of(asked, lines)}
+    by_ms, overdue = await inbox.clock_of(asked.reader, each)
+    return CrowdedNight(
+        room_type_id=strawberry.ID(each.room_type_id),
+        night=Date(each.night),
+        rooms=each.rooms,
+        held=each.held,
+        in_house=each.in_house,
+        decide_by_ms=None if by_ms is None else Minor(by_ms),
+        overdue=overdue,
+        candidates=[
+            WalkCandidate(
+                rank=rank,
+                stay=stays[one.stay_id],
+                nights=one.nights,
+                rate_minor=Minor(one.rate_minor),
+                currency=one.currency,
+                ota=one.ota,
+                alternatives=[_way(way) for way in await inbox.ways_out(asked.reader, one, today)],
+            )
+            for rank, one in enumerate(each.candidates[:CANDIDATES_MAX], start=1)
+        ],
+    )
+
+
+def _way(way: walking.Alternative) -> Alternative:
+    kind = way.kind
+    return Alternative(
+        way=way.way,
+        room_type_id=None if kind is None else strawberry.ID(kind.room_type_id),
+        title="" if kind is None else kind.title,
+        free=0 if kind is None else kind.free,
+        room_id=None if kind is None or kind.room_id is None else strawberry.ID(kind.room_id),
+        room_number=None if kind is None else kind.room_number,
+    )
 
 
 def _decision(asked: Asked, line: inbox.DecisionLine, window_ms: int) -> Decision:
@@ -108,6 +204,10 @@ def _text(stay: Snapshot, name: str) -> str:
     return str(getattr(stay, name) or "")
 
 
+# GraphQL's arguments have the contract's names, and every one of them is named by the asker.
+# ruff: noqa: PLR0913, PLR0917
+
+
 @strawberry.type
 class Mutation:
     """Acts of the inbox."""
@@ -119,3 +219,45 @@ class Mutation:
         """Put the stay where it was before the decision."""
         command = UndoDecision(stay_id=str(stay_id), decision_id=str(decision_id))
         return await answer(info, command, id)
+
+    @strawberry.mutation
+    async def rehouse(
+        self,
+        info: Info,
+        id: str,
+        stay_id: strawberry.ID,
+        room_type_id: strawberry.ID,
+        room_id: strawberry.ID | None = None,
+    ) -> Answer:
+        """Another room at the same price, for who is not here yet."""
+        command = Rehouse(
+            stay_id=str(stay_id),
+            room_type_id=str(room_type_id),
+            room_id=None if room_id is None else str(room_id),
+        )
+        return await answer(info, command, id)
+
+    @strawberry.mutation
+    async def walk_guest(
+        self,
+        info: Info,
+        id: str,
+        stay_id: strawberry.ID,
+        where_to: str,
+        cost_minor: Minor,
+        approved_by: str | None = None,
+        approved_pin: str | None = None,
+    ) -> Answer:
+        """Send a guest to another house; a manager does, or approves with a PIN."""
+        asked = info.context
+        asked.staff()
+        if approved_by is not None:
+            await asked.ports.approve(asked, approved_by, approved_pin or "", MANAGERS)
+        row = await asked.reader.row("SELECT currency FROM stays_business_date")
+        command = WalkGuest(
+            stay_id=str(stay_id),
+            where_to=where_to,
+            cost_minor=cost_minor,
+            currency="" if row is None else row[0],
+        )
+        return await answer(info, command, id, approved_by)

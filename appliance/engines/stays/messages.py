@@ -64,6 +64,8 @@ class Refusal(StrEnum):
     CHANGED_SINCE = "changed_since"  # somebody acted on it
     GUEST_MOVED = "guest_moved"  # a guest in house does not move back by a key press
     NIGHTS_OVER = "nights_over"
+    NO_FREE_ROOM = "no_free_room"  # of that type, for all the nights
+    BAD_AMOUNT = "bad_amount"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,6 +380,48 @@ class UndoDecision(Command):
 
 @asked
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rehouse(Command):
+    """Another room, of whatever type, for who is not here yet; the type sold and the price stay.
+
+    With `room_id` None the engine takes the first room of the type that is free.
+    """
+
+    name: ClassVar[str] = "stays.rehouse"
+    roles: ClassVar[frozenset[Role]] = DESK
+    stay_id: str
+    room_type_id: str
+    room_id: str | None = None
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkGuest(Command):
+    """Send a guest whom there is no room for to another house, which costs the hotel something.
+
+    A manager's act, or one with a manager's word. The PMS hears of it as a cancellation.
+    """
+
+    name: ClassVar[str] = "stays.walk_guest"
+    roles: ClassVar[frozenset[Role]] = DESK
+    stay_id: str
+    where_to: str
+    cost_minor: int
+    currency: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemindConflict(Command):
+    """The time to decide an overbooking has run out; asked early, or twice, it says nothing."""
+
+    name: ClassVar[str] = "stays.remind_conflict"
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.SERVICE})
+    stay_id: str
+    conflict_id: str
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteOverbooked(Command):
     """The calendar holds nights for a stay that it has no room for, or beyond the allotment."""
 
@@ -651,6 +695,7 @@ class ConflictRaised(Event):
     nights: tuple[date, ...] = ()  # that it is about: gone with them where it has any
     items: tuple[ConflictItem, ...] = ()  # each is taken or kept by itself
     by_hand: bool = False  # a person opened it again, and only a person closes it
+    decide_by_ms: int | None = None  # UTC; an overbooked arrival of the next 24 h has a clock
 
 
 @fact
@@ -674,6 +719,30 @@ class ConflictCleared(Event):
     stay_id: str
     conflict_id: str
     because: str
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictOverdue(Event):
+    """Nobody has decided an overbooking in time."""
+
+    kind: ClassVar[str] = "stays.conflict_overdue.v1"
+    stay_id: str
+    conflict_id: str
+    decide_by_ms: int
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestWalked(Event):
+    """A guest was sent to another house; the stay's cancellation follows."""
+
+    kind: ClassVar[str] = "stays.guest_walked.v1"
+    stay_id: str
+    where_to: Sealed
+    cost_minor: int
+    currency: str
+    nights: tuple[date, ...]  # that are given away
 
 
 @fact

@@ -22,12 +22,14 @@ from appliance.engines.stays.messages import (
     CheckedOut,
     CheckInUndone,
     ConflictCleared,
+    ConflictOverdue,
     ConflictRaised,
     ConflictSettled,
     DecisionUndone,
     DepartedElsewhere,
     DepartureChanged,
     Fee,
+    GuestWalked,
     Night,
     NoShowMarked,
     NoteAdded,
@@ -130,7 +132,9 @@ CREATE TABLE IF NOT EXISTS stays_conflict (
     took_upstream INTEGER,
     cleared_because TEXT,
     items TEXT NOT NULL,
-    accepted TEXT
+    accepted TEXT,
+    decide_by_ms INTEGER,
+    overdue_at_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS stays_conflict_stay ON stays_conflict (stay_id);
 CREATE INDEX IF NOT EXISTS stays_conflict_open ON stays_conflict (raised_at_ms)
@@ -142,6 +146,17 @@ CREATE TABLE IF NOT EXISTS stays_touch (
     terminal TEXT,
     at_ms INTEGER NOT NULL,
     PRIMARY KEY (stay_id, field)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stays_walk (
+    stay_id TEXT PRIMARY KEY,
+    subject TEXT NOT NULL,
+    box BLOB NOT NULL,
+    place TEXT NOT NULL,
+    cost_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    nights INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    by TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stays_decision (
     decision_id TEXT PRIMARY KEY,
@@ -213,6 +228,7 @@ TABLES = [
     "stays_conflict",
     "stays_touch",
     "stays_decision",
+    "stays_walk",
     "stays_span",
     "stays_business_date",
     "stays_audit",
@@ -498,7 +514,8 @@ def _note_added(db: Connection, event: NoteAdded, recorded: Recorded) -> None:
 
 def _conflict_raised(db: Connection, event: ConflictRaised, recorded: Recorded) -> None:
     db.execute(
-        "INSERT INTO stays_conflict VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, ?, NULL)",
+        "INSERT INTO stays_conflict VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, ?, NULL,"
+        " ?, NULL)",
         (
             event.conflict_id,
             event.stay_id,
@@ -508,6 +525,7 @@ def _conflict_raised(db: Connection, event: ConflictRaised, recorded: Recorded) 
             event.upstream_version,
             recorded.at_wall_ms,
             msgspec.json.encode(event.items).decode(),
+            event.decide_by_ms,
         ),
     )
     _count_conflicts(db, event.stay_id)
@@ -535,6 +553,31 @@ def _conflict_cleared(db: Connection, event: ConflictCleared, recorded: Recorded
         (recorded.at_wall_ms, recorded.who.actor, event.because, event.conflict_id),
     )
     _count_conflicts(db, event.stay_id)
+
+
+def _conflict_overdue(db: Connection, event: ConflictOverdue, recorded: Recorded) -> None:
+    db.execute(
+        "UPDATE stays_conflict SET overdue_at_ms = ? WHERE conflict_id = ?",
+        (recorded.at_wall_ms, event.conflict_id),
+    )
+
+
+def _guest_walked(db: Connection, event: GuestWalked, recorded: Recorded) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO stays_walk SELECT stay_id, ?, ?, ?, ?, ?, ?, ?, ?"
+        " FROM stays_stay WHERE stay_id = ?",
+        (
+            event.where_to.subject,
+            event.where_to.box,
+            _place(event, "where_to"),
+            event.cost_minor,
+            event.currency,
+            len(event.nights),
+            recorded.at_wall_ms,
+            recorded.who.actor,
+            event.stay_id,
+        ),
+    )
 
 
 def _count_conflicts(db: Connection, stay_id: str) -> None:
@@ -655,6 +698,8 @@ PROJECTION = Projection(
                 ConflictSettled: _conflict_settled,
                 ConflictCleared: _conflict_cleared,
                 DecisionUndone: undone,
+                ConflictOverdue: _conflict_overdue,
+                GuestWalked: _guest_walked,
                 PropertySetUp: _property_set_up,
                 BusinessDateRolled: _rolled,
                 RoomTypeAdded: _room_type_added,

@@ -101,6 +101,8 @@ class ConflictLine:
     took_upstream: bool | None
     items: tuple[ConflictItem, ...] = ()
     accepted: tuple[ItemField, ...] = ()
+    decide_by_ms: int | None = None
+    overdue_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +309,7 @@ async def conflicts(
     rows = await reader.rows(
         "SELECT conflict_id, stay_id, what, box_says, upstream_says, upstream_version,"
         " raised_at_ms, settled_at_ms, settled_by, took_upstream, items,"
-        " coalesce(accepted, '[]') FROM stays_conflict"
+        " coalesce(accepted, '[]'), decide_by_ms, overdue_at_ms FROM stays_conflict"
         " WHERE (?1 IS NULL OR stay_id = ?1) AND (?2 = 0 OR settled_at_ms IS NULL)"
         " ORDER BY settled_at_ms IS NOT NULL, settled_at_ms DESC,"
         " what NOT IN ('at_risk', 'overbooked'), raised_at_ms, conflict_id LIMIT ?3",

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from appliance.engines.stays import clearing, learning, rules, sale, scene, settling, undoing
+from appliance.engines.stays import (
+    clearing,
+    learning,
+    rules,
+    sale,
+    scene,
+    settling,
+    undoing,
+    walking,
+)
 from appliance.engines.stays.messages import (
     AddNote,
     AssignRoom,
@@ -19,11 +28,14 @@ from appliance.engines.stays.messages import (
     MarkNoShow,
     MoveRoom,
     NoteOverbooked,
+    Rehouse,
+    RemindConflict,
     RunNightAudit,
     SellWalkIn,
     SettleConflict,
     UndoCheckIn,
     UndoDecision,
+    WalkGuest,
 )
 from appliance.engines.stays.projection import PROJECTION
 from appliance.engines.stays.reactions import INLINE
@@ -80,7 +92,20 @@ ENGINE = Engine(
         _of_one_stay(CancelStay, rules.cancel),
         _of_one_stay(MarkNoShow, rules.mark_no_show),
         _of_one_stay(AddNote, rules.add_note),
-        _of_one_stay(NoteOverbooked, rules.note_overbooked),
+        Handling(
+            command=NoteOverbooked,
+            stream=_stream,
+            load=scene.load_crowd,
+            decide=clearing.closing(walking.note_overbooked),
+        ),
+        Handling(
+            command=Rehouse,
+            stream=_stream,
+            load=scene.load_rehousing,
+            decide=walking.rehouse,
+        ),
+        _of_one_stay(WalkGuest, walking.walk_guest),
+        _of_one_stay(RemindConflict, walking.remind_conflict),
         _of_one_stay(SettleConflict, settling.settle_conflict),
         Handling(
             command=UndoDecision,

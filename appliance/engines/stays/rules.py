@@ -16,14 +16,12 @@ from appliance.engines.stays.messages import (
     CheckIn,
     CheckInUndone,
     CheckOut,
-    ConflictRaised,
     DepartureChanged,
     LinkUpstream,
     MarkNoShow,
     MoveRoom,
     NoShowMarked,
     NoteAdded,
-    NoteOverbooked,
     Refusal,
     RoomAssigned,
     RoomMoved,
@@ -60,7 +58,8 @@ def text_refusal(text: str) -> Refusal | None:
     return Refusal.CARD_NUMBER if looks_like_card_number(text) else None
 
 
-def _not_confirmed(stay: Stay | None) -> Refusal | None:
+def not_confirmed(stay: Stay | None) -> Refusal | None:
+    """Why a stay is none that is still expected."""
     match stay and stay.state:
         case None:
             return Refusal.UNKNOWN_STAY
@@ -90,7 +89,8 @@ def _not_in_house(stay: Stay | None) -> Refusal | None:
             return Refusal.NOT_IN_HOUSE
 
 
-def _room_refusal(room: Room | None) -> Refusal | None:
+def room_refusal(room: Room | None) -> Refusal | None:
+    """Why nobody can be given a room."""
     if room is None:
         return Refusal.UNKNOWN_ROOM
     return Refusal.ROOM_OUT_OF_ORDER if room.status is RoomStatus.OUT_OF_ORDER else None
@@ -123,7 +123,7 @@ def assigned(stay: Stay, room: Room, start: date) -> RoomAssigned:
 def assign_room(scene: Scene, command: AssignRoom, _context: Context) -> Decision:
     """A room for the nights that are left; whether they are free, the calendar says."""
     stay, room = scene.stay, scene.rooms.get(command.room_id)
-    refusal = _not_confirmed(stay) or _room_refusal(room)
+    refusal = not_confirmed(stay) or room_refusal(room)
     if refusal is not None:
         return refusal
     assert stay is not None, "refused above"
@@ -139,7 +139,7 @@ def assign_room(scene: Scene, command: AssignRoom, _context: Context) -> Decisio
 def check_in(scene: Scene, command: CheckIn, _context: Context) -> Decision:
     """The guest is here, today or late; before the day of arrival it is not."""
     stay = scene.stay
-    refusal = _not_confirmed(stay)
+    refusal = not_confirmed(stay)
     if refusal is not None:
         return refusal
     assert stay is not None, "refused above"
@@ -151,7 +151,7 @@ def check_in(scene: Scene, command: CheckIn, _context: Context) -> Decision:
     if room_id is None:
         return Refusal.NO_ROOM
     room = scene.rooms.get(room_id)
-    no = _room_refusal(room) or _entry_refusal(
+    no = room_refusal(room) or _entry_refusal(
         _sure(room), stay.stay_id, accept_not_ready=command.accept_not_ready
     )
     if no is not None:
@@ -202,7 +202,7 @@ def undo_check_in(scene: Scene, command: UndoCheckIn, _context: Context) -> Deci
 def move_room(scene: Scene, command: MoveRoom, _context: Context) -> Decision:
     """Another room for the nights that are left, from the business date on."""
     stay, room = scene.stay, scene.rooms.get(command.room_id)
-    refusal = _not_in_house(stay) or _room_refusal(room) or text_refusal(command.reason)
+    refusal = _not_in_house(stay) or room_refusal(room) or text_refusal(command.reason)
     if refusal is not None:
         return refusal
     assert stay is not None, "refused above"
@@ -230,7 +230,7 @@ def move_room(scene: Scene, command: MoveRoom, _context: Context) -> Decision:
 def change_departure(scene: Scene, command: ChangeDeparture, _context: Context) -> Decision:
     """Longer with every added night priced, or shorter with the nights left dropped."""
     stay = scene.stay
-    refusal = None if stay and stay.state is StayState.IN_HOUSE else _not_confirmed(stay)
+    refusal = None if stay and stay.state is StayState.IN_HOUSE else not_confirmed(stay)
     refusal = refusal or _dates_refusal(scene, command)
     if refusal is not None:
         return refusal
@@ -285,7 +285,7 @@ def left(stay: Stay, today: date) -> CheckedOut:
 
 def cancel(scene: Scene, command: CancelStay, _context: Context) -> Decision:
     """A guest who is here cannot be cancelled."""
-    refusal = _not_confirmed(scene.stay) or text_refusal(command.reason)
+    refusal = not_confirmed(scene.stay) or text_refusal(command.reason)
     if refusal is not None:
         return refusal
     reason = sealed_for(command.stay_id, command.reason)
@@ -294,7 +294,7 @@ def cancel(scene: Scene, command: CancelStay, _context: Context) -> Decision:
 
 def mark_no_show(scene: Scene, command: MarkNoShow, _context: Context) -> Decision:
     """Only who was due can fail to come."""
-    refusal = _not_confirmed(scene.stay)
+    refusal = not_confirmed(scene.stay)
     if refusal is not None:
         return refusal
     assert scene.stay is not None, "refused above"
@@ -331,34 +331,6 @@ def link_upstream(state: tuple[Scene, bool], command: LinkUpstream, _context: Co
             upstream_id=command.upstream_id,
             upstream_version=command.upstream_version,
             code=command.code,
-        )
-    ]
-
-
-def note_overbooked(scene: Scene, command: NoteOverbooked, context: Context) -> Decision:
-    """The calendar's word becomes a conflict while there is somebody to decide about."""
-    stay = scene.stay
-    if stay is None:
-        return Refusal.UNKNOWN_STAY
-    ahead = [night for night in command.nights if night >= scene.business_date]
-    over = stay.state not in {StayState.CONFIRMED, StayState.IN_HOUSE}
-    if over or (command.nights and not ahead):
-        return []
-    what = "overbooked" if ahead else "at_risk"
-    said = ", ".join(night.isoformat() for night in ahead)
-    if stay.conflict_open(what, said):
-        return []
-    return [
-        ConflictRaised(
-            stay_id=stay.stay_id,
-            conflict_id=context.new_id("conflict", stay.stay_id, what),
-            what=what,
-            box_says=f"no room of type {command.room_type_id} is left"
-            if ahead
-            else f"sold beyond the offline allotment of {command.room_type_id}",
-            upstream_says=said,
-            upstream_version=stay.says.version if stay.says else None,
-            nights=tuple(ahead),
         )
     ]
 

@@ -15,6 +15,8 @@ from appliance.engines.stays.messages import (
     LearnBooking,
     LinkUpstream,
     MoveRoom,
+    NoteOverbooked,
+    Rehouse,
     RunNightAudit,
     SellWalkIn,
     SettleConflict,
@@ -27,6 +29,7 @@ from appliance.kernel.values import derived_id
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
 UNDO_HOURS = 24  # where the live rule `stays.undo_hours` says nothing else
+WALK_MINUTES = 30  # anchors.md 5.5 P1; the live rule `stays.walk_minutes`
 READY = frozenset({RoomStatus.CLEAN, RoomStatus.INSPECTED})
 
 
@@ -79,6 +82,8 @@ class Scene:
     stay: Stay | None = None
     rooms: Mapping[str, Room] = field(default_factory=dict)  # those the decision may touch
     room_types: Mapping[str, int] = field(default_factory=dict)  # id -> offline allotment
+    zone: str | None = None  # where the house is; asked for where a clock is started
+    walk_minutes: int = 0
     touches: Mapping[ItemField, Touch] = field(default_factory=dict)
 
 
@@ -132,6 +137,32 @@ def load_stay(facts: Facts, command: Command, context: Context) -> Scene:
         wanted.add(stay.says.room_id)
     today = business_date(facts, context)
     return Scene(business_date=today, stay=stay, rooms=_rooms(facts, wanted, today))
+
+
+def load_crowd(facts: Facts, command: NoteOverbooked, context: Context) -> Scene:
+    """The stay, and what its clock needs."""
+    row = facts.row("SELECT time_zone FROM stays_business_date")
+    return replace(
+        load_stay(facts, command, context),
+        zone=None if row is None else row[0],
+        walk_minutes=int(facts.setting("stays.walk_minutes", WALK_MINUTES)),
+    )
+
+
+def load_rehousing(facts: Facts, command: Rehouse, context: Context) -> tuple[Scene, str | None]:
+    """The stay, and the room asked for or the first one of the type that is free for it."""
+    scene = load_stay(facts, command, context)
+    stay = scene.stay
+    if stay is None:
+        return scene, None
+    types = facts.rows(
+        "SELECT room_type_id, offline_allotment FROM stays_room_type WHERE room_type_id = ?",
+        (command.room_type_id,),
+    )
+    start = max(stay.arrival, scene.business_date)
+    room_id = command.room_id or _first_room(facts, command.room_type_id, start, stay.departure)
+    rooms = _rooms(facts, {room_id, stay.room_id}, scene.business_date)
+    return replace(scene, rooms=rooms, room_types=dict(types)), room_id
 
 
 def load_link(facts: Facts, command: LinkUpstream, context: Context) -> tuple[Scene, bool]:
@@ -206,7 +237,9 @@ def load_sale(facts: Facts, command: SellWalkIn, context: Context) -> Sale:
     )
     if kind is None:
         return Sale(business_date=today, allotment=None, room=None)
-    room_id = command.room_id or _first_room(facts, command)
+    room_id = command.room_id or _first_room(
+        facts, command.room_type_id, command.arrival, command.departure
+    )
     nights = (command.departure.isoformat(), command.arrival.isoformat())
     # CROSS JOIN keeps SQLite on the few nights asked for; it would read every stay ever confirmed.
     most = facts.row(
@@ -224,7 +257,7 @@ def load_sale(facts: Facts, command: SellWalkIn, context: Context) -> Sale:
     )
 
 
-def _first_room(facts: Facts, command: SellWalkIn) -> str | None:
+def _first_room(facts: Facts, room_type_id: str, start: date, end: date) -> str | None:
     """Ready and empty ones first, then as people count the numbers: always the same choice."""
     row = facts.row(
         "SELECT room_id FROM stays_room r WHERE room_type_id = ? AND status <> 'out_of_order'"
@@ -233,7 +266,7 @@ def _first_room(facts: Facts, command: SellWalkIn) -> str | None:
         " ORDER BY EXISTS (SELECT 1 FROM stays_door_trouble t WHERE t.room_id = r.room_id),"
         " status NOT IN ('clean', 'inspected'), occupied_by IS NOT NULL,"
         " length(number), number LIMIT 1",
-        (command.room_type_id, command.departure.isoformat(), command.arrival.isoformat()),
+        (room_type_id, end.isoformat(), start.isoformat()),
     )
     return row[0] if row else None
 

@@ -15,6 +15,7 @@ from appliance.engines.stays.messages import (
     CheckInUndone,
     ConflictCleared,
     ConflictItem,
+    ConflictOverdue,
     ConflictRaised,
     ConflictSettled,
     DecisionUndone,
@@ -47,6 +48,8 @@ class Conflict:
     box_says: str = ""
     upstream_version: str | None = None
     by_hand: bool = False
+    decide_by_ms: int | None = None
+    overdue: bool = False
     settled: bool = False
 
 
@@ -203,8 +206,12 @@ def _conflicts(stay: Stay, event: Event) -> Stay | None:
                 box_says=event.box_says,
                 upstream_version=event.upstream_version,
                 by_hand=event.by_hand,
+                decide_by_ms=event.decide_by_ms,
             )
             return replace(stay, conflicts=_with(stay, event.conflict_id, conflict))
+        case ConflictOverdue():
+            late = replace(stay.conflicts[event.conflict_id], overdue=True)
+            return replace(stay, conflicts=_with(stay, event.conflict_id, late))
         case ConflictSettled() | ConflictCleared():
             known = stay.conflicts[event.conflict_id]
             settled = replace(known, settled=True)
