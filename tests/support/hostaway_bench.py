@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from sync.pms.hostaway.source import HostawaySource
 from sync.pms.hostaway.token import HostawayAccount
 from sync.settings import SyncSettings
 from twin.clouds.hostaway import ACCOUNT_ID, CLIENT_SECRET, HostawayCloud
-from twin.clouds.hostaway.records import Listing, Reservation
+from twin.clouds.hostaway.records import Listing, Reservation, Webhook
 from twin.clouds.serve import build, in_process_url
 from twin.journal import Journal
 from twin.line import Line
@@ -62,12 +61,10 @@ class HostawayBench(SyncBench):
         assert isinstance(source, HostawaySource)
         return source
 
-    def read_webhook_log(self) -> None:
-        """From now on, the delivery log is read as well."""
-        account = self.settings.pms
-        assert isinstance(account, HostawayAccount)
-        self.settings = replace(self.settings, pms=replace(account, webhook_log=True))
-        self.start_again()
+    def register_webhook(self) -> None:
+        """A relay is told of everything, so there is a log of that; found with the listings."""
+        webhook = Webhook(id=1, enabled=True, url="https://relay.example/h", login=None)
+        self.store.webhooks[webhook.id] = webhook
 
     def furnish(self) -> None:
         """One type with two rooms, here and at Hostaway."""

@@ -119,7 +119,7 @@ class HostawayBooking:
         upstream_id = str(row["id"])
         try:
             known, version = known_of(trimmed(row), house, None), version_of(row["updatedOn"])
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             known, version = None, ""
 
         def link() -> None:
@@ -171,7 +171,7 @@ def _body(told: dict[str, Any], listing_id: str, currency: str) -> dict[str, Any
 def _before(row: dict[str, Any], since_ms: int) -> bool:
     try:
         return utc_ms(row.get("updatedOn")) < since_ms
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
 
 

@@ -23,7 +23,7 @@ METHOD: Final = {
     "saved_card": "credit_card",
     "hold": "credit_card",
 }
-NO_REFUND: Final = "Hostaway's interface takes no money back: record the refund there"
+NO_REFUND: Final = "money that was given back is not written down by this box: do it there"
 
 
 class OfflineCharges:

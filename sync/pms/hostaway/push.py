@@ -185,7 +185,7 @@ class HostawayPush:
         before = self._mirror.booking(SOURCE, upstream_id)
         try:
             known = known_of(trimmed(row), house, None if before is None else before.known)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise NotFetchedError(f"reservation {upstream_id}: {error}") from error
         self._believe(upstream_id, known)
         return known

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance.engines.stays.messages import Guest, LearnBooking, Night, StayState
+from appliance.kernel.money import AMOUNT_MINOR_MAX
 from sync.mirror import Known, Mirror
 from sync.pms.hostaway.house import House
 from sync.pms.hostaway.words import (
@@ -64,6 +65,9 @@ READ: Final = (
     "reservationUnit",
     "updatedOn",
 )
+# No stay is sold for more than five years, nor to more people than a house holds.
+NIGHTS_MAX: Final = 5 * 366
+PEOPLE_MAX: Final = 1_000
 REQUEST_NOTE: Final = "A request to book at Hostaway, not accepted there yet"
 
 
@@ -71,17 +75,22 @@ class UnreadableError(Exception):
     """A row that cannot be a booking; the text says why, for a person."""
 
 
-def trimmed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What is read of a row; a field that is missing stays missing."""
-    found = {name: row[name] for name in READ if name in row}
-    units = found.get("reservationUnit")
-    if isinstance(units, list):
+def trimmed(row: Mapping[str, Any]) -> Row:
+    """What is read of a row; a field that is missing stays missing, nonsense becomes nothing."""
+    found = {name: _scalar(row[name]) for name in READ if name in row}
+    if isinstance(units := row.get("reservationUnit"), list):
         ids = [unit.get("listingUnitId") for unit in units if isinstance(unit, dict)]
-        found["reservationUnit"] = [each for each in ids if each is not None]
+        found["reservationUnit"] = [each for each in ids if isinstance(each, int | str)]
     return found
 
 
-def seen_of(row: dict[str, Any], house: House, mirror: Mirror, today: str) -> Seen:
+def _scalar(value: object) -> Any:
+    if isinstance(value, int) and abs(value) > AMOUNT_MINOR_MAX:
+        return None
+    return value if value is None or isinstance(value, str | int | float) else None
+
+
+def seen_of(row: Row, house: House, mirror: Mirror, today: str) -> Seen:
     """A trimmed row before anything is asked about it; raises UnreadableError."""
     upstream_id = str(row["id"])
     before = mirror.booking(SOURCE, upstream_id)
@@ -91,7 +100,7 @@ def seen_of(row: dict[str, Any], house: House, mirror: Mirror, today: str) -> Se
     try:
         known = known_of(row, house, None if before is None else before.known)
         version, changed_ms = version_of(row["updatedOn"]), utc_ms(row["updatedOn"])
-        minor_of(row.get("totalPrice") or 0, known.extra["currency"])
+        _nights(row, known.extra["currency"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UnreadableError(f"a field of it cannot be read ({error})") from error
     listing_id = str(row.get("listingMapId"))
@@ -201,6 +210,8 @@ def booking_of(told: Told, house: House, mirror: Mirror, guest_key: bytes) -> Le
 def _nights(row: Mapping[str, Any], currency: str) -> tuple[Night, ...]:
     """The total over the nights, to the last cent: Hostaway prices stays, not nights."""
     nights = days_between(day_of(row.get("arrivalDate")), day_of(row.get("departureDate")))
+    if len(nights) > NIGHTS_MAX:
+        raise ValueError(f"it has {len(nights)} nights")
     priced = row.get("totalPrice") is not None
     total = minor_of(row["totalPrice"], currency) if priced else 0
     share, rest = divmod(total, max(len(nights), 1))
@@ -248,4 +259,6 @@ def _people(row: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _count(value: object) -> int | None:
-    return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return min(max(value, 0), PEOPLE_MAX)

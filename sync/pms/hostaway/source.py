@@ -60,7 +60,7 @@ class HostawaySource:
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
-        self._log = WebhookLog(client, ledger) if client.account.webhook_log else None
+        self._log = WebhookLog(client, ledger)
 
     async def prepare(self) -> bool:
         """Read the listings where they are missing or old."""
@@ -69,6 +69,7 @@ class HostawaySource:
         if self._ledger.kept(HOUSE, House) is not None and age_ms < HOUSE_AGE_MS_MAX:
             return False
         house = await pull_house(self._client)
+        await self._log.look_whether_there_is_one()
         with self._ledger.transaction():
             self._ledger.keep(HOUSE, house)
             self._ledger.keep(HOUSE_MS, now_ms)
@@ -121,9 +122,8 @@ class HostawaySource:
         return house
 
     async def _hinted(self, read: set[str]) -> AsyncIterator[list[Seen]]:
-        if self._log is not None:
-            async for ids in self._log.news(read):
-                yield await self.fetch(ids)
+        async for ids in self._log.news(read):
+            yield await self.fetch(ids)
 
     # -- paging ----------------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ def _changed_s(row: Row) -> int:
     """When a row was changed; one that does not say is taken as new, so that nothing is missed."""
     try:
         return utc_ms(row.get("updatedOn")) // 1000
-    except ValueError:
+    except (ValueError, OverflowError):
         return 2**40
 
 

@@ -32,15 +32,11 @@ TIMEOUT_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostawayAccount:
-    """Where and as whom we ask; the secret is never logged.
-
-    `webhook_log`: a unified webhook is registered there, so their delivery log is worth reading.
-    """
+    """Where and as whom we ask; the secret is never logged."""
 
     base_url: str
     client_id: str  # the account's number
     client_secret: str = field(repr=False)
-    webhook_log: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from sync.ledger import Ledger
-from sync.pms.hostaway.client import HostawayClient
+from sync.pms.hostaway.client import Fine, HostawayClient
 from sync.pms.hostaway.words import LIMIT, SOURCE
 
 LOGS: Final = "unifiedWebhookLogs"
+HOOKS: Final = "webhooks/unifiedWebhooks"
+HAS_LOG: Final = f"{SOURCE}.webhook_log"
 MARK: Final = f"{SOURCE}.webhook_log_id"
 # Pages back to the entry seen last; what is older is found by the look at changes anyway.
 PAGES_MAX: Final = 5
@@ -28,11 +30,21 @@ class WebhookLog:
         self._client = client
         self._ledger = ledger
 
+    async def look_whether_there_is_one(self) -> None:
+        """Only where a unified webhook is registered and enabled is anything written there."""
+        reply = await self._client.ask("GET", HOOKS)
+        rows = reply.result if isinstance(reply, Fine) and isinstance(reply.result, list) else []
+        enabled = any(isinstance(row, dict) and row.get("isEnabled") == 1 for row in rows)
+        with self._ledger.transaction():
+            self._ledger.keep(HAS_LOG, enabled)
+
     async def news(self, known: set[str]) -> AsyncIterator[list[str]]:
         """Reservations named since the last time, without those just read; then moves the mark.
 
         Raises NotFetchedError; the mark moves only when the caller has taken what it got.
         """
+        if not self._ledger.kept(HAS_LOG, bool, default=False):
+            return
         mark: int | None = self._ledger.kept(MARK, int | None)
         newest = mark or 0
         hinted: dict[str, None] = {}

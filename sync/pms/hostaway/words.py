@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from appliance.kernel.money import exponent
+from appliance.kernel.money import AMOUNT_MINOR_MAX, exponent
 from sync.manners import Rule
 
 SOURCE: Final = "hostaway"
@@ -73,7 +73,7 @@ _OURS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def utc_ms(text: object) -> int:
-    """Milliseconds since 1970 of `2026-03-13 18:00:54`, UTC; raises ValueError."""
+    """Milliseconds since 1970 of `2026-03-13 18:00:54`, UTC; raises ValueError, OverflowError."""
     at = datetime.fromisoformat(text if isinstance(text, str) else "")
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
@@ -120,9 +120,13 @@ def minor_of(value: object, currency: str) -> int:
         raise ValueError("an amount of theirs is no number")  # noqa: TRY004 - bad data, not a bug
     try:
         # Through text: a JSON number such as 81.33 is not exact, its shortest text is.
-        return int(Decimal(str(value)).scaleb(exponent(currency)).to_integral_value())
+        exact = Decimal(str(value)).scaleb(exponent(currency))
+        whole = int(exact.to_integral_value())
     except ArithmeticError as error:
         raise ValueError("an amount of theirs is no number") from error
+    if abs(whole) > AMOUNT_MINOR_MAX:
+        raise ValueError("an amount of theirs is more than can be kept")
+    return whole
 
 
 def our_ref(row: dict[str, Any]) -> str | None:

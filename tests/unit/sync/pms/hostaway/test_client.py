@@ -119,7 +119,7 @@ async def test_wrong_credentials_are_said_and_not_logged(
 
 async def test_no_answer_is_429_in_steady_state(hotel: HostawayBench) -> None:
     """Six hours of looks every ten seconds, sales, changes and door codes as a busy day has them."""
-    hotel.read_webhook_log()
+    hotel.register_webhook()
     await hotel.turn()
     for round_no in range(6 * 36):
         if round_no % 4 == 0:

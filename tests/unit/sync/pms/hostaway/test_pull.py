@@ -13,7 +13,6 @@ from support.sync_bench import ARRIVAL, DEPARTURE
 from sync.pms.hostaway.words import LIFE_OF
 from twin.clouds.faults import Fault
 from twin.clouds.hostaway import Status, shapes
-from twin.clouds.hostaway.records import Webhook
 
 LIST = "GET reservations"
 
@@ -268,8 +267,7 @@ async def test_a_listing_the_box_does_not_know_waits_for_a_person(hotel: Hostawa
 
 
 async def test_the_delivery_log_hints_at_what_no_list_showed(hotel: HostawayBench) -> None:
-    hotel.read_webhook_log()
-    hotel.store.webhooks[1] = webhook()
+    hotel.register_webhook()
     await hotel.turns(1)
     upstream = hotel.book_upstream()
     for delivery in hotel.cloud.webhooks.due():
@@ -292,10 +290,6 @@ async def test_a_hint_of_anything_is_harmless(hotel: HostawayBench) -> None:
     await deliver(hotel)
     assert [body["upstream_id"] for body in hotel.learned()] == [upstream]
     assert hotel.running.mirror.held("hostaway", person=False) == []
-
-
-def webhook() -> Any:
-    return Webhook(id=1, enabled=True, url="https://relay.example", login=None)
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, upstream_id: str, broken: dict[str, Any]) -> None:

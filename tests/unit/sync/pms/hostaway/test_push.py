@@ -251,7 +251,7 @@ async def test_what_cannot_be_written_down_is_parked_with_a_sentence_and_others_
     await hotel.settle(3)
     parked = hotel.effect("pms.payment")
     assert parked.state is EffectState.PARKED
-    assert "takes no money back" in parked.sentence
+    assert "money that was given back" in parked.sentence
     assert hotel.effect("pms.no_show").state is EffectState.SUCCEEDED
 
 
