@@ -11,8 +11,11 @@ from appliance.engines.stays.messages import StayState
 from appliance.kernel.clock import Clock
 from sync.pms.choosing import PmsAccount
 from sync.pms.guesty.account import GuestyAccount
+from sync.pms.hostaway.token import HostawayAccount
+from sync.pms.hostaway.words import PROVIDER
 from sync.pms.mews.client import MewsAccount
 from sync.pms.mews.words import STATE_OF
+from twin.clouds import hostaway
 from twin.clouds.guesty import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -21,6 +24,7 @@ from twin.clouds.guesty import (
     GuestyStore,
     Status,
 )
+from twin.clouds.hostaway.records import Listing
 from twin.clouds.mews import ACCESS_TOKEN, CLIENT_TOKEN, CancellationReason, MewsStore
 from twin.clouds.mews.cloud import MewsCloud
 from twin.clouds.serve import PMS_IN_PROCESS, in_process_url
@@ -49,6 +53,7 @@ class Channel(Protocol):
     account: PmsAccount
     # Requests that change something, as the cloud names them: where a lost answer hurts.
     writes: tuple[str, ...]
+    keeps_check_ins: bool  # False: whoever is not cancelled there is expected, whatever happened
 
     @property
     def cloud(self) -> Cloud:
@@ -92,6 +97,7 @@ class MewsChannel:
     """Mews."""
 
     name = "mews"
+    keeps_check_ins = True
     writes: tuple[str, ...] = (
         "reservations/add",
         "reservations/start",
@@ -186,6 +192,7 @@ class GuestyChannel:
     """Guesty, half of it sold by Booking.com, which its newer search does not show."""
 
     name = "guesty"
+    keeps_check_ins = True
     writes: tuple[str, ...] = (
         "POST /v1/reservations-v3",
         "PUT /v1/reservations-v3/guest-stay",
@@ -276,6 +283,83 @@ class GuestyChannel:
         return self._cloud.asked
 
 
+class HostawayChannel:
+    """Hostaway."""
+
+    name = "hostaway"
+    keeps_check_ins = False
+    writes: tuple[str, ...] = (
+        "POST reservations",
+        "PUT reservations/{id}",
+        "PUT reservations/{id}/statuses/cancelled",
+        "POST guestPayments/charges/{id}",
+        "POST accessTokens",
+    )
+
+    def __init__(self, clock: Clock, journal: Journal) -> None:
+        self.store = hostaway.HostawayStore(clock, journal, time_zone=TIME_ZONE)
+        self._cloud = hostaway.HostawayCloud(clock, journal, self.store)
+        self.account: PmsAccount = HostawayAccount(
+            base_url=in_process_url(self.name),
+            client_id=str(hostaway.ACCOUNT_ID),
+            client_secret=hostaway.CLIENT_SECRET,
+        )
+        self._listings: dict[str, Listing] = {}
+
+    @property
+    def cloud(self) -> Cloud:
+        """What answers there."""
+        return self._cloud
+
+    def furnish(self, rooms: dict[str, list[str]]) -> None:
+        """Listings by the box's titles, each with its rooms as units."""
+        for room_type, numbers in rooms.items():
+            listing = self.store.add_listing(room_type.title(), units=tuple(numbers))
+            self._listings[room_type] = listing
+
+    def sell(self, room_type: str, arrival: date, departure: date) -> str:
+        """As Airbnb through Hostaway's channel manager."""
+        nights = (departure - arrival).days
+        return str(self.store.sell(self._listings[room_type], arrival, nights).id)
+
+    def modify(self, upstream_id: str, departure: date) -> None:
+        """Another last day."""
+        one = self.store.reservations[int(upstream_id)]
+        total_minor = 9_000 * (departure - one.arrival).days
+        self.store.change(int(upstream_id), departure=departure, total_minor=total_minor)
+
+    def cancel(self, upstream_id: str) -> None:
+        """By the guest."""
+        self.store.cancel(int(upstream_id))
+
+    def holds(self) -> list[Held]:
+        """As Hostaway would show them."""
+        cancelled = StayState.CANCELLED
+        return [
+            Held(
+                upstream_id=str(one.id),
+                state=StayState.CONFIRMED if one.blocks else cancelled,
+                arrival=one.arrival,
+                departure=one.departure,
+                our_ref=one.channel_reservation_id if one.source == PROVIDER else None,
+                room=None,
+            )
+            for one in self.store.reservations.values()
+        ]
+
+    def payments(self) -> list[str]:
+        """The id in the title of every offline charge."""
+        return [one.title.removeprefix("Nightporter ") for one in self.store.charges.values()]
+
+    def too_many(self) -> int:
+        """Counted by the twin's limiter; planned faults are not among them."""
+        return self._cloud.limits.refused
+
+    def requests(self) -> int:
+        """All of them."""
+        return self._cloud.asked
+
+
 _GUESTY_STATE: Final = {
     GuestStay.NOT_SET: StayState.CONFIRMED,
     GuestStay.CHECKED_IN: StayState.IN_HOUSE,
@@ -285,4 +369,5 @@ _GUESTY_STATE: Final = {
 CHANNELS: Final[dict[str, Callable[[Clock, Journal], Channel]]] = {
     MewsChannel.name: MewsChannel,
     GuestyChannel.name: GuestyChannel,
+    HostawayChannel.name: HostawayChannel,
 }

@@ -65,11 +65,22 @@ def _bookings(house: House, counts: Counter[str]) -> list[str]:
         if one is None:
             broken.append(f"{stay_id} ({state}) is not at the PMS, and nobody is told")
             continue
-        ours = (str(state), str(arrival), str(departure))
+        ours = (_as_kept(house, str(state)), str(arrival), str(departure))
         theirs = (one.state.value, str(one.arrival), str(one.departure))
-        if ours != theirs and not _over_alike(ours, theirs):
+        left = state == StayState.DEPARTED.value and not house.channel.keeps_check_ins
+        if ours != theirs and not _over_alike(ours, theirs) and not left:
             broken.append(f"{stay_id} is {ours} here and {theirs} there, and nobody is told")
     return broken
+
+
+def _as_kept(house: House, state: str) -> str:
+    """A state of ours as the PMS can keep it: some know of no check-in."""
+    if house.channel.keeps_check_ins:
+        return state
+    return {
+        StayState.IN_HOUSE.value: StayState.CONFIRMED.value,
+        StayState.DEPARTED.value: StayState.CONFIRMED.value,
+    }.get(state, state)
 
 
 def _over_alike(ours: tuple[str, str, str], theirs: tuple[str, str, str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,14 @@ from appliance.engines.payments.messages import PaymentSettled
 from appliance.engines.stays.messages import DepartureChanged, Night
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.virtual_clock import VirtualClock
-from support.box_in_memory import BoxInMemory
-from support.sync_bench import ARRIVAL, DEPARTURE, FRIDAY_MS, SyncBench, WrongClock
+from support.sync_bench import ARRIVAL, DEPARTURE, FRIDAY_MS, SyncBench
 from sync.home import DoorCode
 from sync.ledger import Draft, Priority
 from sync.pms.hostaway.source import HostawaySource
 from sync.pms.hostaway.token import HostawayAccount
-from sync.settings import SyncSettings
 from twin.clouds.hostaway import ACCOUNT_ID, CLIENT_SECRET, HostawayCloud
 from twin.clouds.hostaway.records import Listing, Reservation, Webhook
 from twin.clouds.serve import build, in_process_url
-from twin.journal import Journal
 from twin.line import Line
 
 BASE_URL = in_process_url("hostaway")
@@ -35,23 +33,17 @@ class HostawayBench(SyncBench):
     """One property whose bookings are at Hostaway; `start_again` is a kill."""
 
     def __init__(self, folder: Path, clock: VirtualClock, nursery: Nursery) -> None:
-        self.clock = clock
-        self.nursery = nursery
-        self.own_clock = WrongClock(clock)
-        self.journal = Journal(clock=clock)
+        super().__init__(folder, clock, nursery)
         self.cloud = HostawayCloud(clock, self.journal)
         self.store = self.cloud.store
         line = Line(self.journal, clock, nursery)
         self.clouds = build(self.journal, clock, line, others={"hostaway": self.cloud})
-        self.box = BoxInMemory(clock)
-        self.settings = SyncSettings(
-            ledger_path=folder / "sync.db",
-            pms=HostawayAccount(
-                base_url=BASE_URL, client_id=str(ACCOUNT_ID), client_secret=CLIENT_SECRET
-            ),
+        account = HostawayAccount(
+            base_url=BASE_URL, client_id=str(ACCOUNT_ID), client_secret=CLIENT_SECRET
         )
+        self.settings = replace(self.settings, pms=account, stripe=None)
         self.double: Listing
-        self.running = self.start_again(stop=False)
+        self.start_again()
 
     @property
     def source(self) -> HostawaySource:

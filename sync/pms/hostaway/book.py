@@ -16,6 +16,7 @@ from sync.pms.hostaway.rows import known_of, trimmed
 from sync.pms.hostaway.source import RESERVATIONS
 from sync.pms.hostaway.words import NOTE, PROVIDER, SOURCE, TITLE, our_ref, utc_ms, version_of
 from sync.pms.linking import link_letter
+from sync.pms.port import ACT_TIMEOUT_S
 
 # A direct booking (docs, "Channels").
 DIRECT: Final = 2000
@@ -92,7 +93,8 @@ class HostawayBooking:
     ) -> dict[str, Any] | None:
         """Our row; `likely`: also one of ours that lost its reference, by everything else."""
         alike = None
-        async for page in self._client.pages(RESERVATIONS, wanted):
+        pages = self._client.pages(RESERVATIONS, wanted, timeout_s=ACT_TIMEOUT_S)
+        async for page in pages:
             for row in page:
                 if our_ref(row) == told["stay_id"]:
                     return row

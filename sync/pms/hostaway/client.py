@@ -15,11 +15,9 @@ from sync.ledger import Ledger
 from sync.outcome import Again, NotSent, Refused, Unknown
 from sync.pms.hostaway.token import HostawayAccount, Tokens
 from sync.pms.hostaway.words import LIMIT, TITLE, object_of
-from sync.pms.port import NotFetchedError
+from sync.pms.port import ACT_TIMEOUT_S, LIST_TIMEOUT_S, NotFetchedError
 from sync.transport import NoAnswer, Request
 
-# A hundred reservations with everything around them take some seconds; then the line is cut.
-TIMEOUT_S: Final = 20.0
 # 100 pages are 10,000 reservations; a list of more is a mistake of ours in the filter.
 PAGES_MAX: Final = 100
 # Cursors that are tried when a list seems to end early, because a cursor's own row went away.
@@ -67,7 +65,7 @@ class HostawayClient:
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float = ACT_TIMEOUT_S,
         probe: bool = False,
     ) -> Reply:
         """One request, once; again only where a refused token proves that nothing was done."""
@@ -107,7 +105,7 @@ class HostawayClient:
         raise NotFetchedError(f"{path}: {why(reply)}")
 
     async def pages(
-        self, path: str, query: Mapping[str, Any]
+        self, path: str, query: Mapping[str, Any], *, timeout_s: float = LIST_TIMEOUT_S
     ) -> AsyncGenerator[list[dict[str, Any]], None]:
         """Every page after the last row of the one before, until nothing comes (docs).
 
@@ -117,10 +115,11 @@ class HostawayClient:
         behind: list[int] = []
         seen: set[int] = set()
         for _ in range(PAGES_MAX):
-            rows, count = await self._page(path, query, behind[-1] if behind else None)
+            cursor = behind[-1] if behind else None
+            rows, count = await self._page(path, query, cursor, timeout_s)
             if not rows and count is not None and len(seen) < count:
                 for cursor in behind[-2 : -2 - CURSORS_BACK : -1]:
-                    rows, _ = await self._page(path, query, cursor)
+                    rows, _ = await self._page(path, query, cursor, timeout_s)
                     rows = [row for row in rows if row["id"] not in seen]
                     if rows:
                         break
@@ -131,24 +130,28 @@ class HostawayClient:
             seen.update(behind)
         raise NotFetchedError(f"{path}: the list has no end")
 
-    async def listed(self, path: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """A whole list of a vendor's list that goes by `offset`; raises NotFetchedError."""
+    async def listed(
+        self, path: str, query: Mapping[str, Any], *, timeout_s: float = ACT_TIMEOUT_S
+    ) -> list[dict[str, Any]]:
+        """A whole list that goes by `offset`, by default a short one; raises NotFetchedError."""
         found: list[dict[str, Any]] = []
         for _ in range(PAGES_MAX):
             asked = {"limit": LIMIT, **query, "offset": len(found)}
-            rows = _rows(await self.ask("GET", path, query=asked), path)[0]
+            reply = await self.ask("GET", path, query=asked, timeout_s=timeout_s)
+            rows = _rows(reply, path)[0]
             found += rows
             if len(rows) < LIMIT:
                 return found
         raise NotFetchedError(f"{path}: the list has no end")
 
     async def _page(
-        self, path: str, query: Mapping[str, Any], after: int | None
+        self, path: str, query: Mapping[str, Any], after: int | None, timeout_s: float
     ) -> tuple[list[dict[str, Any]], int | None]:
         asked = {"limit": LIMIT, "includeResources": 1, **query}
         if after is not None:
             asked["afterId"] = after
-        return _rows(await self.ask("GET", path, query=asked), path)
+        reply = await self.ask("GET", path, query=asked, timeout_s=timeout_s)
+        return _rows(reply, path)
 
     def _request(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sync.pms.hostaway.client import HostawayClient
 from sync.pms.hostaway.words import IN_HOUR, OUT_HOUR
-from sync.pms.port import NotFetchedError
+from sync.pms.port import LIST_TIMEOUT_S, NotFetchedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,8 @@ class House:
 
 async def pull_house(client: HostawayClient) -> House:
     """Read all listings; raises NotFetchedError."""
-    rows = await client.listed("listings", {"includeResources": 1})
+    wanted = {"includeResources": 1}
+    rows = await client.listed("listings", wanted, timeout_s=LIST_TIMEOUT_S)
     if not rows:
         raise NotFetchedError("the account has no listing")
     return House(listings={str(row["id"]): _listing(row) for row in rows})
