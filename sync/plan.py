@@ -18,7 +18,7 @@ from appliance.engines.doors.messages import (
 )
 from appliance.engines.housekeeping.messages import RoomStatusSet
 from appliance.engines.inventory.messages import PropertySetUp, RoomAdded, RoomTypeAdded
-from appliance.engines.payments.messages import PaymentSettled
+from appliance.engines.payments.messages import PaymentRefunded, PaymentSettled
 from appliance.engines.stays.messages import (
     Booked,
     BookingChanged,
@@ -274,6 +274,18 @@ class Planner:
         key = f"{self._pms}.payment:{body['payment_id']}"
         return [self._draft(fact, "payment", told, key=key)]
 
+    def refunded(self, fact: Fact) -> list[Draft]:
+        """Money that went back: to the PMS a payment of less than nothing, under the refund's id."""
+        body = fact.body
+        told = {
+            "payment_id": body["refund_id"],
+            "amount_minor": -body["amount_minor"],
+            "currency": body["currency"],
+            "means": body["means"],
+        }
+        key = f"{self._pms}.payment:{body['refund_id']}"
+        return [self._draft(fact, "payment", told, key=key)]
+
     def _draft(
         self,
         fact: Fact,
@@ -329,4 +341,5 @@ _READINGS: Final[Mapping[str, Reading]] = {
     KeyRiskCleared.kind: Planner.key_at_risk,
     RoomStatusSet.kind: Planner.room_status,
     PaymentSettled.kind: Planner.settled,
+    PaymentRefunded.kind: Planner.refunded,
 }

@@ -27,7 +27,14 @@ from sync.pms.mews.words import SOURCE, House
 from sync.pms.port import NotFetchedError
 
 # What Mews calls the ways in which money came.
-PAYMENT_TYPE: Final = {"cash": "Cash", "slip": "CreditCard", "saved_card": "CreditCard"}
+PAYMENT_TYPE: Final = {
+    "cash": "Cash",
+    "slip": "CreditCard",
+    "saved_card": "CreditCard",
+    "hold": "CreditCard",
+    "pay_link": "OnlinePayment",
+    "stray": "OnlinePayment",
+}
 # Until the configuration is there, nothing can be said in Mews' words.
 NO_HOUSE_WAIT_MS: Final = 2_000
 NO_UNDO: Final = (
@@ -228,6 +235,7 @@ class MewsPush:
     # -- money taken at the desk -----------------------------------------------------------------
 
     async def _pay(self, told: dict[str, Any], upstream_id: str) -> Outcome:
+        # What was given back is less than nothing: `payments/refund` takes only what Mews charged.
         payment_id = told["payment_id"]
         kept = self._mirror.booking(SOURCE, upstream_id)
         known = kept.known if kept is not None else await self._read(upstream_id)
