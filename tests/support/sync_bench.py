@@ -62,6 +62,10 @@ class WrongClock:
 class SyncBench:
     """One property. `running` may be dropped and made again on the same sync.db: a kill."""
 
+    # What a test may put between sync and the clouds, before it starts again.
+    dial: Dial | None = None
+    wrap: Callable[[Transport], Transport] = staticmethod(lambda transport: transport)
+
     def __init__(self, folder: Path, clock: VirtualClock, nursery: Nursery) -> None:
         self.clock = clock
         self.nursery = nursery
@@ -76,8 +80,6 @@ class SyncBench:
             ),
             stripe=StripeAccount(base_url=PAYMENTS_IN_PROCESS, secret_key=SECRET_KEY),
         )
-        self.dial: Dial | None = None
-        self.wrap: Callable[[Transport], Transport] = lambda transport: transport
         self.running = self.start_again(stop=False)
 
     # -- the role --------------------------------------------------------------------------------
