@@ -234,4 +234,7 @@ class MoneyBench:
 async def money_bench(folder: Path) -> AsyncIterator[MoneyBench]:
     """A property whose sync stands still until it is told to take a turn."""
     async with sync_bench(folder) as bench:
-        yield MoneyBench(bench)
+        money = MoneyBench(bench)
+        # What is asked from now on is news: an old log would be proven there before it is sent.
+        await money.turn(look=False)
+        yield money
