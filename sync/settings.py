@@ -83,7 +83,7 @@ def from_box(settings: Settings, environment: Mapping[str, str]) -> SyncSettings
         feeds=tuple(
             FeedAccount(
                 name=name,
-                url=_secret(feed.url_file, f"sync.feeds.{name}.url_file", environment),
+                url=_address(feed.url_file, f"sync.feeds.{name}.url_file", environment),
                 channel=feed.channel,
                 room_type=feed.room_type,
                 room=feed.room,
@@ -218,6 +218,13 @@ def _pms_account(pms: PmsSettings, environment: Mapping[str, str]) -> PmsAccount
             )
         case _:
             assert_never(pms.kind)
+
+
+def _address(path: Path, key: str, environment: Mapping[str, str]) -> str:
+    address = _secret(path, key, environment)
+    if not address.startswith(("https://", "http://")) or len(address.split()) != 1:
+        raise SyncUnsetError(f"{key}: the file holds no address: it begins with https://")
+    return address
 
 
 def _secret(path: Path | None, key: str, environment: Mapping[str, str]) -> str:

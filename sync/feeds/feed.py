@@ -67,6 +67,7 @@ class Looked(StrEnum):
     READ = "read"
     UNCHANGED = "unchanged"  # 304: the channel has nothing new
     UNUSABLE = "unusable"  # an answer that says nothing about anybody
+    BROKEN = "broken"  # an error of theirs; a little later it may be over
     NOT_REACHED = "not_reached"
 
 
@@ -115,8 +116,10 @@ class Feed:
             self._note_trouble(NO_PLACE.format(self.account.room_type, self.account.room or ""))
             return Looked.UNUSABLE
         answer = await self._fetch()
-        if answer is None or answer.status >= HTTP_SERVER_ERROR:
+        if answer is None:
             return Looked.NOT_REACHED
+        if answer.status >= HTTP_SERVER_ERROR:
+            return Looked.BROKEN
         if answer.status == HTTP_NOT_MODIFIED:
             self._commit(Judged(state=self.state), self.memory)
             return Looked.UNCHANGED

@@ -14,7 +14,8 @@ from sync.manners import Standing, utc_text
 # The name under which all feeds are one counterparty: a hotel may have two hundred.
 CALENDARS: Final = "calendars"
 # After the line comes back a booking must be here within thirty seconds (R5 of anchors.md).
-NOT_REACHED_S: Final = 15.0
+# A channel that is broken itself is not asked so often.
+SOONER_S: Final = {Looked.NOT_REACHED: 15.0, Looked.BROKEN: 120.0}
 
 _OUT: Final = frozenset({Standing.DOWN, Standing.REFUSED})
 
@@ -133,7 +134,7 @@ class Feeds:
             waker.clear()
             looked = await self.look(name)
             interval_s = self._feeds[name].account.interval_s
-            wait_s = min(interval_s, NOT_REACHED_S) if looked is Looked.NOT_REACHED else interval_s
+            wait_s = min(interval_s, SOONER_S.get(looked, interval_s))
             alarm = asyncio.ensure_future(sleep(self._clock, wait_s))
             woken = asyncio.ensure_future(waker.wait())
             try:
