@@ -493,6 +493,21 @@ class NoteBankLine(Command):
     evidence: str = ""
 
 
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteBankFeed(Command):
+    """The feed of a bank account has been read through this moment, and all its lines were told.
+
+    Until it is after a due day nobody is late: what is owed is "expected, unconfirmed".
+    """
+
+    name: ClassVar[str] = "payments.note_bank_feed"
+    admission: ClassVar[Admission] = Admission.BULK
+    roles: ClassVar[frozenset[Role]] = BOX
+    account_ref: str
+    through_s: int
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardReferenceSaved(Event):

@@ -81,18 +81,6 @@ class MatchBankLine(Command):
     lease_id: str
 
 
-@asked
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteBankFeed(Command):
-    """The feed of a bank account has been read through this moment."""
-
-    name: ClassVar[str] = "payments.note_bank_feed"
-    admission: ClassVar[Admission] = Admission.BULK
-    roles: ClassVar[frozenset[Role]] = BOX
-    account_ref: str
-    through_s: int
-
-
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RentAgreed(Event):

@@ -6,13 +6,12 @@ from datetime import date
 from typing import Any, Final
 
 from appliance.engines.payments import bank, renting, rents
-from appliance.engines.payments.messages import NoteBankLine
+from appliance.engines.payments.messages import NoteBankFeed, NoteBankLine
 from appliance.engines.payments.rent_messages import (
     AgreeRent,
     ChargeRents,
     EndRent,
     MatchBankLine,
-    NoteBankFeed,
     RecordRent,
 )
 from appliance.kernel.engine import Context, Facts, Handling

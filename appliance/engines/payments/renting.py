@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from appliance.engines.payments.messages import Refusal
+from appliance.engines.payments.messages import NoteBankFeed, Refusal
 from appliance.engines.payments.rent_messages import (
     AgreeRent,
     BankFeedRead,
@@ -16,7 +16,6 @@ from appliance.engines.payments.rent_messages import (
     EndRent,
     LateFeeCharged,
     MatchBankLine,
-    NoteBankFeed,
     RecordRent,
     RentAgreed,
     RentCharged,

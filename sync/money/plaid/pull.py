@@ -27,6 +27,7 @@ from sync.money.plaid.words import (
     Transaction,
     farewell_of,
     letter_of,
+    read_through,
 )
 from sync.transport import Answer, NoAnswer, Request
 
@@ -177,6 +178,7 @@ class PlaidPull:
             for gone in turned.removed:
                 self._ledger.post(farewell_of(gone, cursor, today), now_ms)
             self._ledger.keep(_cursor_name(token), cursor)
+            self._ledger.post(read_through(item_of(token), now_ms), now_ms)
 
     def _take_line(self, row: Transaction, cursor: str, now_ms: int) -> None:
         try:

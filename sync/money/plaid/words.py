@@ -8,13 +8,14 @@ from typing import Final
 
 import msgspec
 
-from appliance.engines.payments.messages import NoteBankLine
+from appliance.engines.payments.messages import NoteBankFeed, NoteBankLine
 from appliance.kernel.money import minor
 from appliance.kernel.values import derived_id
 from sync.outcome import Homeward
 
 # What the box takes of a line's words.
 REFERENCE_CHARS_MAX: Final = 255
+HOUR_MS: Final = 3_600_000
 
 
 class PaymentMeta(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +104,19 @@ def farewell_of(row: Removed, cursor: str, today: date) -> Homeward:
             removed=True,
             evidence="transactions_sync",
         ),
+    )
+
+
+def read_through(item: str, now_ms: int) -> Homeward:
+    """A bank login was read to its end: by the hour, one behind, so that its lines are home first.
+
+    The box calls nobody late before it has heard this (anchors P6: expected, unconfirmed).
+    """
+    hour = now_ms // HOUR_MS
+    return Homeward(
+        command_id=derived_id("bankfeed", item, str(hour)),
+        lane=f"bankfeed:{item}",
+        command=NoteBankFeed(account_ref=item, through_s=(hour - 1) * HOUR_MS // 1_000),
     )
 
 

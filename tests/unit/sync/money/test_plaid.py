@@ -55,6 +55,16 @@ async def test_lines_come_home_once_with_money_in_above_zero(money: MoneyBench) 
     assert (told["reference"], told["account_ref"]) == ("RENT APT 4B", item.account_id)
 
 
+async def test_the_box_hears_by_the_hour_how_far_the_bank_was_read(money: MoneyBench) -> None:
+    _, (item,) = money.with_plaid("USD")
+    await money.turns(3)
+    [told] = money.said("bank_feed")
+    assert told["account_ref"] == item_of(item.access_token)
+    hour_s = 3_600
+    now_s = money.sync.clock.read().wall_ms // 1_000
+    assert told["through_s"] == (now_s // hour_s - 1) * hour_s
+
+
 async def test_a_pending_line_is_posted_changed_and_taken_back(money: MoneyBench) -> None:
     cloud, (item,) = money.with_plaid("USD")
     pending = cloud.store.book(item, -100.0, "TRANSFER", pending=True)

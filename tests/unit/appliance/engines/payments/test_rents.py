@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.engines.payments.messages import BankLineNoted, NoteBankLine, Refusal
+from appliance.engines.payments.messages import BankLineNoted, NoteBankFeed, NoteBankLine, Refusal
 from appliance.engines.payments.projection import PROJECTION
 from appliance.engines.payments.rent_messages import (
     AgreeRent,
@@ -21,7 +21,6 @@ from appliance.engines.payments.rent_messages import (
     EndRent,
     LateFeeCharged,
     MatchBankLine,
-    NoteBankFeed,
     RecordRent,
     RentCharged,
 )
