@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import heapq
+import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -28,6 +31,11 @@ PROBE_TIMEOUT_S: Final = 4.0
 # How long the prober waits before it looks at a healthy breaker again, when nobody wakes it.
 IDLE_LOOK_S: Final = 60.0
 
+# An answer, a commit and the next question: so long the rest waits for another urgent request.
+URGENT_GAP_MS: Final = 1_000
+# What is not urgent waits no longer than this, however much is.
+URGENT_MS_MAX: Final = 30_000
+
 HTTP_UNAUTHORISED: Final = 401
 HTTP_FORBIDDEN: Final = 403
 HTTP_TOO_MANY: Final = 429
@@ -40,6 +48,41 @@ class Held:
 
     wait_ms: int
     sentence: str
+
+
+class Turnstile:
+    """A lock that lets the urgent go first, each kind in the order it came."""
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
+        self._number = itertools.count()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, *, urgent: bool = False) -> AsyncGenerator[None, None]:
+        """Hold it; cancelled while waiting or holding, the next one has it."""
+        if self._taken:
+            mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (not urgent, next(self._number), mine))
+            try:
+                await mine
+            except asyncio.CancelledError:
+                if not mine.cancelled():
+                    self._pass_on()  # it was ours already
+                raise
+        self._taken = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            following = heapq.heappop(self._waiting)[2]
+            if not following.done():
+                following.set_result(None)  # taken stays true: nobody slips in between
+                return
+        self._taken = False
 
 
 class Gate:
@@ -74,7 +117,8 @@ class Gate:
         self.last_confirmed_ms: int | None = ledger.kept(f"confirmed.{name}", int | None)
         self.unanswered = False  # something was asked since the last answer that was one
         self._remote_offset_ms: int | None = None
-        self._turnstile = asyncio.Lock()
+        self._turnstile = Turnstile()
+        self._urgent_until_ms = 0
         self._changed = asyncio.Event()
         self._on_open: list[Callable[[], None]] = []
         self._on_change: list[Callable[[], None]] = []
@@ -131,11 +175,21 @@ class Gate:
             self._learn_time(reply)
         return reply
 
-    async def send(self, request: Request, *, probe: bool = False) -> Answer | NoAnswer | Held:
-        """Send once, when the limit and the breaker allow it."""
+    async def send(
+        self, request: Request, *, probe: bool = False, urgent: bool = False
+    ) -> Answer | NoAnswer | Held:
+        """Send once, when the limit and the breaker allow it; what is urgent goes before the rest.
+
+        Where a limit lets little through, new bookings must not wait behind every check-out of
+        three days.
+        """
         if not probe and (wait_ms := self.closed_ms()):
             return Held(wait_ms=wait_ms, sentence=self._breaker.sentence or "the way is closed")
-        async with self._turnstile:
+        if urgent:
+            self._urgent_until_ms = self._now_ms() + URGENT_GAP_MS
+        else:
+            await self._let_the_urgent_pass()
+        async with self._turnstile.turn(urgent=urgent):
             await self._wait_for_the_limit()
             # While we waited for our turn, another request may have found the line cut.
             if not probe and (wait_ms := self.closed_ms()):
@@ -148,8 +202,18 @@ class Gate:
                     self._ledger.keep(f"confirmed.{self.name}", self.last_confirmed_ms)
         self.unanswered = True
         reply = await self._transport.send(request)
+        if urgent:
+            self._urgent_until_ms = self._now_ms() + URGENT_GAP_MS
         self._learn(reply)
         return reply
+
+    async def _let_the_urgent_pass(self) -> None:
+        """The next urgent request often follows from the answer of the one before."""
+        began_ms = self._now_ms()
+        while (
+            wait_ms := self._urgent_until_ms - self._now_ms()
+        ) > 0 and self._now_ms() - began_ms < URGENT_MS_MAX:
+            await sleep(self._clock, wait_ms / 1000)
 
     async def probe_for_ever(self, ask: Callable[[], Awaitable[object]]) -> None:
         """While the counterparty is down, look again and again; wake everybody when it answers.

@@ -37,7 +37,7 @@ class GuestyBooking:
     def __init__(
         self, *, client: GuestyClient, ledger: Ledger, mirror: Mirror, clock: Clock
     ) -> None:
-        self._client = client
+        self._client = client.first()
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -76,8 +77,15 @@ class GuestyClient:
         self.account = account
         self.gate = gate
         self.tokens = GuestyTokens(account=account, gate=gate, ledger=ledger, clock=clock)
+        self._urgent = False
         # An expired token is 403 here, a night that is taken 401: neither closes the way.
         gate.leave_to_client(HTTP_UNAUTHORISED, HTTP_FORBIDDEN)
+
+    def first(self) -> GuestyClient:
+        """The same client for what must not wait behind the rest: new bookings, in and out."""
+        hurried = copy.copy(self)
+        hurried._urgent = True  # noqa: SLF001 - one of our own
+        return hurried
 
     async def ask(
         self,
@@ -187,7 +195,7 @@ class GuestyClient:
             body=request.body,
             timeout_s=request.timeout_s,
         )
-        reply = await self.gate.send(signed, probe=probe)
+        reply = await self.gate.send(signed, probe=probe, urgent=self._urgent)
         if isinstance(reply, Answer):
             self.gate.heed(remaining_of(reply.headers))
         return reply

@@ -6,6 +6,7 @@ id leaves out nothing. So lists are where ids are found, and a record is what is
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -43,6 +44,8 @@ SEARCH: Final = "/reservations-v3/search"
 LEGACY: Final = "/reservations"
 # The vendor's: at most ten ids in one question.
 IDS_MAX: Final = 10
+# Of these questions so many are under way together; the vendor bears fifteen, effects are eight.
+AT_ONCE: Final = 4
 # The older list takes a filter of more; a page is what it can answer.
 LEGACY_IDS_MAX: Final = 100
 # How far back a full look reaches; what comes is read without an end.
@@ -82,7 +85,7 @@ class GuestySource:
         self, *, client: GuestyClient, ledger: Ledger, mirror: Mirror, clock: Clock
     ) -> None:
         self.gate: Gate = client.gate
-        self._client = client
+        self._client = client.first()
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
@@ -183,9 +186,8 @@ class GuestySource:
                     for row in rows
                     if id_of(row) not in besides and self._read.get(id_of(row)) != _told_at(row)
                 ]
-                for start in range(0, len(news), IDS_MAX):
-                    some = news[start : start + IDS_MAX]
-                    yield self._seen_all(await self._read_by_id([id_of(row) for row in some]))
+                async for some, found in self._read_all(news):
+                    yield self._seen_all(found)
                     # Taken in by now: whoever asked for the next page has done with this one.
                     self._remember_read(some)
         except (NotAskableError, NotPermittedError) as error:
@@ -211,6 +213,17 @@ class GuestySource:
         self._read.update({id_of(row): _told_at(row) for row in rows})
 
     # -- records ---------------------------------------------------------------------------------
+
+    async def _read_all(
+        self, rows: Sequence[Mapping[str, Any]]
+    ) -> AsyncIterator[tuple[Sequence[Mapping[str, Any]], list[dict[str, Any]]]]:
+        """Rows of a list, and what reading them by id brought, some questions at once."""
+        for start in range(0, len(rows), IDS_MAX * AT_ONCE):
+            some = rows[start : start + IDS_MAX * AT_ONCE]
+            ids = [id_of(row) for row in some]
+            tens = [ids[at : at + IDS_MAX] for at in range(0, len(ids), IDS_MAX)]
+            found = await asyncio.gather(*(self._read_by_id(each) for each in tens))
+            yield some, [row for each in found for row in each]
 
     async def _read_by_id(self, upstream_ids: Sequence[str]) -> list[dict[str, Any]]:
         query = [("reservationIds[]", each) for each in upstream_ids]

@@ -86,10 +86,11 @@ class GuestyTokens:
                 if now_ms < kept.until_ms - RENEW_BEFORE_MS:
                     return kept.token
                 # Good for a few minutes still: a renewal that cannot be had is no reason to stop.
-                fresh = await self._ask(kept, now_ms, replaces=False)
+                fresh = await self._ask(kept, now_ms, replaces=False, proven=False)
                 return fresh if isinstance(fresh, str) else kept.token
             early = instead_of is not None and now_ms < kept.until_ms - RENEW_BEFORE_MS
-            return await self._ask(kept, now_ms, replaces=early)
+            # Who was just refused has heard them: the line is up.
+            return await self._ask(kept, now_ms, replaces=early, proven=instead_of is not None)
 
     def account_id(self) -> str | None:
         """The tenant whose data this sync.db holds; None until a token named one."""
@@ -107,7 +108,7 @@ class GuestyTokens:
             self._ledger.keep(TOKEN, kept)
 
     async def _ask(
-        self, kept: Kept, now_ms: int, *, replaces: bool
+        self, kept: Kept, now_ms: int, *, replaces: bool, proven: bool
     ) -> str | Held | NoAnswer | Barred:
         kept = replace(kept, got_ms=_recent(kept.got_ms, now_ms))
         kept = replace(kept, replaced_ms=_recent(kept.replaced_ms, now_ms))
@@ -118,6 +119,11 @@ class GuestyTokens:
             kept = replace(kept, wait_until_ms=max(kept.wait_until_ms, until_ms), sentence=USED_UP)
         if now_ms < kept.wait_until_ms:
             return self._wait(kept, now_ms)
+        if not proven and isinstance(
+            nobody := await self._gate.send_aside(self._knock()), NoAnswer
+        ):
+            # A line that is dead would only swallow tokens, and make us wait when it is back.
+            return nobody
         # On disk before the first byte: a token that was given and never arrived is counted too.
         unanswered = kept.unanswered + 1
         wait_ms = min(UNANSWERED_WAIT_MS * 4 ** (unanswered - 1), UNANSWERED_WAIT_MS_MAX)
@@ -188,6 +194,15 @@ class GuestyTokens:
         wait_ms = max(1, kept.wait_until_ms - now_ms)
         until = utc_text(kept.wait_until_ms)
         return Held(wait_ms=wait_ms, sentence=f"{kept.sentence}: asked again after {until}")
+
+    def _knock(self) -> Request:
+        """Something that is answered without a token: by a refusal, and that is enough."""
+        return Request(
+            method="GET",
+            url=f"{self._account.base_url}/v1/accounts/me",
+            headers={"Accept": "application/json"},
+            timeout_s=PROBE_TIMEOUT_S,
+        )
 
     def _request(self) -> Request:
         form = {

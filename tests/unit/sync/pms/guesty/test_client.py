@@ -17,6 +17,7 @@ from sync.pms.port import NotAskableError, NotFetchedError
 from sync.transport import NoAnswer
 from twin.clouds.faults import Fault
 from twin.clouds.guesty import ACCOUNT_ID
+from twin.line import Cut
 
 ME = "GET /v1/accounts/me"
 OAUTH = "POST /oauth2/token"
@@ -123,7 +124,7 @@ async def test_a_cool_down_of_the_token_endpoint_survives_a_restart(asker: Asker
         reply = await asker.ask()
         assert isinstance(reply, Held)
         asker.start()
-    assert asker.cloud.asked == asked + 1
+    assert asker.cloud.asked == asked + 2  # whether they are there, and for a token
     await asker.clock.advance(11)
     assert isinstance(await asker.ask(), Fine)
 
@@ -186,15 +187,19 @@ async def test_a_lost_token_answer_is_waited_for_and_asked_again(
     assert isinstance(await asker.ask(), Fine)
 
 
-async def test_a_cut_line_costs_no_token(asker: Asker) -> None:
-    asker.line.cut()
-    for _ in range(10):
-        assert not isinstance(await asker.ask(), Fine)
-        await asker.clock.advance(30)
+@pytest.mark.parametrize("how", list(Cut))
+async def test_three_dark_days_cost_no_token_and_no_wait_afterwards(asker: Asker, how: Cut) -> None:
+    await asker.ask()
+    asker.line.cut(how)
+    for _ in range(200):
+        await asker.run(asker.client.probe())
+        await asker.clock.advance(1_300)
+    assert asker.tokens == 1
     asker.line.heal()
-    await asker.clock.advance(3600)
+    await asker.clock.advance(4)
     await asker.run(asker.client.probe())
     assert isinstance(await asker.ask(), Fine)
+    assert asker.tokens == 2
 
 
 async def test_neither_token_nor_secret_is_in_a_log_or_a_representation(
