@@ -63,6 +63,7 @@ def build_schema() -> strawberry.federation.Schema:
         (
             inventory.Mutation,
             stays.Mutation,
+            calendar.Mutation,
             doors.Mutation,
             phones.Mutation,
             masters.Mutation,

@@ -46,6 +46,7 @@ HOUSEKEEPING: Final = {
 # And what only a manager may do, of what a clerk is refused.
 MANAGERS: Final = {
     "addStaff",
+    "setAllotment",
     "changePin",
     "deactivateStaff",
     "changeSetting",

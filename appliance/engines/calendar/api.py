@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import timedelta
 
 import strawberry
 
-from appliance.asked import Date, Info, NotForYouError
+from appliance.asked import Answer, Date, Info, NotForYouError, answer
 from appliance.engines.calendar import projection
+from appliance.engines.calendar.messages import SetAllotment
 from appliance.engines.calendar.projection import Availability
 from appliance.kernel.messages import Role
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
 # A year ahead in one question; a walk-in needs a week.
 NIGHTS_MAX = 370
+# Two weeks: longer than any outage a house sells through by hand.
+ALLOTMENT_NIGHTS_MAX = 14
 
 
 @strawberry.type
@@ -27,6 +31,18 @@ class Free:
 
 
 @strawberry.type
+class Allotment:
+    """One type in one night: what the box may sell while nobody outside answers."""
+
+    room_type_id: strawberry.ID
+    night: Date
+    rooms: int
+    sold: int
+    left: int
+    free: int
+
+
+@strawberry.type
 class CalendarAddress:
     """Where a booking channel reads a room's calendar. Whoever has the address, reads it."""
 
@@ -37,6 +53,27 @@ class CalendarAddress:
 @strawberry.type
 class Query:
     """Questions of the calendar."""
+
+    @strawberry.field
+    async def allotment(self, info: Info, nights: int = 1) -> list[Allotment]:
+        """The offline allotment from the business date on, by type and night."""
+        asked = info.context
+        asked.staff()
+        today = await asked.business_date()
+        if today is None:
+            return []
+        end = today + timedelta(days=max(1, min(nights, ALLOTMENT_NIGHTS_MAX)))
+        return [
+            Allotment(
+                room_type_id=strawberry.ID(each.room_type_id),
+                night=Date(each.night),
+                rooms=each.allotment,
+                sold=each.unconfirmed,
+                left=each.sellable,
+                free=max(0, each.free),
+            )
+            for each in await projection.availability(asked.reader, today, end)
+        ]
 
     @strawberry.field
     async def calendar_addresses(self, info: Info) -> list[CalendarAddress]:
@@ -75,3 +112,22 @@ class Query:
             for each, nights in by_type.items()
             if room_type_id in {None, each}
         ]
+
+
+@strawberry.type
+class Mutation:
+    """Acts on the calendar."""
+
+    @strawberry.mutation
+    async def set_allotment(
+        self,
+        info: Info,
+        id: str,
+        room_type_id: strawberry.ID,
+        start: Date,
+        end: Date,
+        rooms: int | None = None,
+    ) -> Answer:
+        """How many rooms may be sold offline in these nights; without a number: the default."""
+        command = SetAllotment(room_type_id=str(room_type_id), start=start, end=end, rooms=rooms)
+        return await answer(info, command, id)

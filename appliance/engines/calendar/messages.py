@@ -24,6 +24,7 @@ class Refusal(StrEnum):
     UNKNOWN_RESOURCE = "unknown_resource"
     BAD_DATES = "bad_dates"
     NOT_HELD = "not_held"
+    TOO_MANY_ROOMS = "too_many_rooms"  # an allotment beyond the rooms there are
 
 
 @asked
@@ -120,6 +121,34 @@ class CloseNights(Command):
     room_id: str | None
     since: date
     stretches: tuple[Stretch, ...]
+
+
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAllotment(Command):
+    """How many rooms of a type the box may sell by itself in each night of [start, end).
+
+    None takes the nights' own number away: the live rule's, or the property file's, counts again.
+    """
+
+    name: ClassVar[str] = "calendar.set_allotment"
+    roles: ClassVar[frozenset[Role]] = frozenset({Role.MANAGER, Role.ADMIN})
+    room_type_id: str
+    start: date
+    end: date
+    rooms: int | None
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllotmentSet(Event):
+    """Nights have an allotment of their own, or with None no longer."""
+
+    kind: ClassVar[str] = "calendar.allotment_set.v1"
+    room_type_id: str
+    start: date
+    end: date
+    rooms: int | None
 
 
 @fact

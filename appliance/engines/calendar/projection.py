@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from appliance.engines.calendar.allotting import AS_WRITTEN, KEY, default_of
 from appliance.engines.calendar.messages import (
+    AllotmentSet,
     HoldConfirmed,
     HolderReleased,
     NightsClosed,
@@ -27,6 +29,12 @@ DDL = """
 CREATE TABLE IF NOT EXISTS calendar_room_type (
     room_type_id TEXT PRIMARY KEY,
     offline_allotment INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calendar_allotment (
+    room_type_id TEXT NOT NULL,
+    night TEXT NOT NULL,
+    rooms INTEGER NOT NULL,
+    PRIMARY KEY (room_type_id, night)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS calendar_room (
     room_id TEXT PRIMARY KEY,
@@ -64,6 +72,21 @@ def _room_type_added(db: Connection, event: RoomTypeAdded, _recorded: Recorded) 
         "INSERT INTO calendar_room_type VALUES (?, ?)",
         (event.room_type_id, event.offline_allotment),
     )
+
+
+def _allotment_set(db: Connection, event: AllotmentSet, _recorded: Recorded) -> None:
+    db.execute(
+        "DELETE FROM calendar_allotment WHERE room_type_id = ? AND night >= ? AND night < ?",
+        (event.room_type_id, event.start.isoformat(), event.end.isoformat()),
+    )
+    if event.rooms is None:
+        return
+    for night in nights(event.start, event.end):
+        db.execute(
+            "INSERT INTO calendar_allotment SELECT room_type_id, ?, ? FROM calendar_room_type"
+            " WHERE room_type_id = ?",
+            (night.isoformat(), event.rooms, event.room_type_id),
+        )
 
 
 def _room_added(db: Connection, event: RoomAdded, _recorded: Recorded) -> None:
@@ -136,7 +159,11 @@ def _room_again(db: Connection, event: RoomAgain, _recorded: Recorded) -> None:
 
 def _rolled(db: Connection, event: BusinessDateRolled, _recorded: Recorded) -> None:
     # Nothing can be done about a night that is over.
-    db.execute("DELETE FROM calendar_beyond WHERE night < ?", (event.opened.isoformat(),))
+    for table in ("calendar_beyond", "calendar_allotment"):
+        db.execute(
+            f"DELETE FROM {table} WHERE night < ?",  # noqa: S608 - two names
+            (event.opened.isoformat(),),
+        )
 
 
 def _resource_claimed(db: Connection, event: ResourceClaimed, _recorded: Recorded) -> None:
@@ -177,6 +204,7 @@ PROJECTION = Projection(
     ddl=DDL.strip().split(";\n"),
     tables=[
         "calendar_room_type",
+        "calendar_allotment",
         "calendar_room",
         "calendar_hold",
         "calendar_beyond",
@@ -184,6 +212,7 @@ PROJECTION = Projection(
     ],
     on={
         RoomTypeAdded: _room_type_added,
+        AllotmentSet: _allotment_set,
         RoomAdded: _room_added,
         RoomStatusSet: _room_status_set,
         NightsHeld: _nights_held,
@@ -228,6 +257,16 @@ async def availability(reader: Reader, start: date, end: date) -> list[Availabil
         "  WHERE r.room_type_id = t.room_type_id AND r.out_of_order = 0)"
         " FROM calendar_room_type t ORDER BY 1"
     )
+    row = await reader.row("SELECT value FROM setting WHERE scope = 'property' AND key = ?", (KEY,))
+    ruled = AS_WRITTEN if row is None else int(row[0])
+    own = {
+        (room_type, night): rooms
+        for room_type, night, rooms in await reader.rows(
+            "SELECT room_type_id, night, rooms FROM calendar_allotment"
+            " WHERE night >= ? AND night < ?",
+            (start.isoformat(), end.isoformat()),
+        )
+    }
     days = [start + timedelta(days=number) for number in range(max(0, (end - start).days))]
     found = []
     for room_type, allotment, capacity in types:
@@ -249,7 +288,7 @@ async def availability(reader: Reader, start: date, end: date) -> list[Availabil
                     capacity=capacity,
                     held=held,
                     unconfirmed=unconfirmed,
-                    allotment=allotment,
+                    allotment=own.get((room_type, day.isoformat()), default_of(ruled, allotment)),
                 )
             )
     return found

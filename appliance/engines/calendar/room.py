@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from appliance.engines.calendar import closing, rules
+from appliance.engines.calendar import allotting, closing, rules
 from appliance.engines.calendar.messages import (
     ClaimResource,
     CloseNights,
@@ -12,6 +12,7 @@ from appliance.engines.calendar.messages import (
     HoldNights,
     ReleaseHolder,
     ReleaseResource,
+    SetAllotment,
 )
 from appliance.engines.calendar.projection import PROJECTION
 from appliance.engines.calendar.reactions import INLINE
@@ -83,7 +84,10 @@ def _load_type(facts: Facts, command: HoldNights, _context: Context) -> rules.Ty
     }
     return rules.TypeNights(
         capacity=kind[1],
-        allotment=kind[0],
+        allotment=allotting.default_of(
+            int(facts.setting(allotting.KEY, allotting.AS_WRITTEN)), kind[0]
+        ),
+        allotments=allotting.own_of(facts, command.room_type_id, command.start, command.end),
         others=others,
         own=own,
         crowd=_load_crowd(facts, command.holder_id) if own else rules.Crowd(),
@@ -203,6 +207,12 @@ ENGINE = Engine(
             stream=_closure_stream,
             load=_load_closure,
             decide=closing.close_nights,
+        ),
+        Handling(
+            command=SetAllotment,
+            stream=lambda command, _: f"allotment/{command.room_type_id}",
+            load=allotting.load,
+            decide=allotting.set_allotment,
         ),
         Handling(
             command=ConfirmHold,

@@ -58,7 +58,8 @@ class TypeNights:
     """One room type over the nights asked for."""
 
     capacity: int | None  # rooms that are not out of order; None: there is no such type
-    allotment: int = 0
+    allotment: int = 0  # of a night that has no number of its own
+    allotments: Mapping[date, int] = field(default_factory=dict)
     others: Mapping[date, Count] = field(default_factory=dict)
     own: Mapping[date, Held] = field(default_factory=dict)  # all nights of the holder
     crowd: Crowd = field(default_factory=Crowd)
@@ -94,7 +95,11 @@ def hold_nights(state: TypeNights, command: HoldNights, _context: Context) -> De
         return []
     fresh = [night for night in wanted if not _same_type(state, night, command.room_type_id)]
     full = [night for night in fresh if _others(state, night).held >= state.capacity]
-    spent = [night for night in fresh if _others(state, night).unconfirmed >= state.allotment]
+    spent = [
+        night
+        for night in fresh
+        if _others(state, night).unconfirmed >= state.allotments.get(night, state.allotment)
+    ]
     if not command.confirmed and full:
         return No(refusal=Refusal.SOLD_OUT, detail=_detail(command.room_type_id, full))
     if not command.confirmed and spent and not command.beyond_allotment:

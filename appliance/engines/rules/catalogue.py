@@ -134,6 +134,13 @@ _ALL: Final = (
         "How many requests of one stay may wait at the same time.",
     ),
     _number(
+        "calendar.offline_allotment",
+        -1,
+        -1,
+        500,
+        "Rooms of each type and night the box may sell offline; -1: as the property file says.",
+    ),
+    _number(
         "stays.walk_minutes",
         30,
         5,

@@ -50,7 +50,6 @@ def sell_walk_in(state: Sale, command: SellWalkIn, context: Context) -> Decision
         return no
     if not has_managers_word(context) and _given_away(command):
         return Refusal.NEEDS_MANAGER
-    assert state.allotment is not None, "refused above"
     stay_id = context.new_id("stay")
     room_id = state.room.room_id if state.room is not None else None
     code = code_of(stay_id)
@@ -71,7 +70,6 @@ def sell_walk_in(state: Sale, command: SellWalkIn, context: Context) -> Decision
         fees=command.fees,
         channel="walk_in",
         quote_id=command.quote_id,
-        at_risk=state.sold_unconfirmed >= state.allotment and has_managers_word(context),
     )
     events: list[Event] = [booked, *_room(stay_id, state, command), *_note(stay_id, command)]
     return Yes(events=events, result={"stay_id": stay_id, "room_id": room_id, "code": code})
@@ -138,7 +136,7 @@ def _dates_refusal(state: Sale, command: SellWalkIn) -> Decision | None:
 
 
 def _room_refusal(state: Sale, command: SellWalkIn) -> Decision | None:
-    if state.allotment is None:
+    if not state.known_type:
         return No(refusal=Refusal.UNKNOWN_ROOM_TYPE, detail={"room_type_id": command.room_type_id})
     if command.room_id is None:
         return None

@@ -92,9 +92,8 @@ class Sale:
     """What a walk-in's decision looks at."""
 
     business_date: date
-    allotment: int | None  # None: there is no such room type
+    known_type: bool
     room: Room | None  # the room asked for, or the first one that can be given
-    sold_unconfirmed: int = 0  # the most in any of the nights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,31 +228,21 @@ def load_undo(
 
 
 def load_sale(facts: Facts, command: SellWalkIn, context: Context) -> Sale:
-    """The type, the room, and how much of the allotment is used."""
+    """The type and the room; what may be sold of it, the calendar says."""
     today = business_date(facts, context)
     kind = facts.row(
-        "SELECT offline_allotment FROM stays_room_type WHERE room_type_id = ?",
+        "SELECT 1 FROM stays_room_type WHERE room_type_id = ?",
         (command.room_type_id,),
     )
     if kind is None:
-        return Sale(business_date=today, allotment=None, room=None)
+        return Sale(business_date=today, known_type=False, room=None)
     room_id = command.room_id or _first_room(
         facts, command.room_type_id, command.arrival, command.departure
     )
-    nights = (command.departure.isoformat(), command.arrival.isoformat())
-    # CROSS JOIN keeps SQLite on the few nights asked for; it would read every stay ever confirmed.
-    most = facts.row(
-        "SELECT coalesce(max(sold), 0) FROM (SELECT count(*) AS sold FROM stays_night n"
-        " CROSS JOIN stays_stay s USING (stay_id) WHERE s.room_type_id = ? AND s.upstream_id IS NULL"
-        " AND s.state IN ('confirmed', 'in_house') AND n.night < ? AND n.night >= ?"
-        " GROUP BY n.night)",
-        (command.room_type_id, *nights),
-    )
     return Sale(
         business_date=today,
-        allotment=kind[0],
+        known_type=True,
         room=_rooms(facts, {room_id}, today).get(room_id) if room_id else None,
-        sold_unconfirmed=most[0] if most else 0,
     )
 
 
