@@ -350,6 +350,26 @@ async def credential(box: Box, key_id: Any) -> dict[str, Any]:
     return {"cwt": base64.b64encode(box.locksmith.credential(key.facts)).decode()}
 
 
+def command_socket(box: Box) -> CommandSocket:
+    """The socket of the box's own processes, with every word it knows."""
+    socket = CommandSocket(
+        asker=box.asker,
+        reader=box.reader,
+        vault=box.vault,
+        clock=box.clock,
+        nursery=box.nursery,
+    )
+    socket.add("report", box.counterparties.take)
+    socket.add("status", status_of(box))
+    rebuilding = Rebuilding(box.engines, box.settings.log_file, box.asker, box.followers)
+    socket.add("rebuild", rebuilding.take)
+    socket.add("credential", functools.partial(credential, box))
+    codes = DoorCodes(asker=box.asker, reader=box.reader, locksmith=box.locksmith, clock=box.clock)
+    socket.add("door_code", codes.take)
+    socket.add("stay_doors", codes.doors)
+    return socket
+
+
 def mqtt(settings: Settings) -> JoinBus:
     """How the appliance joins the bus of its settings, as the one identity that may command."""
 
@@ -386,18 +406,7 @@ async def run(settings: Settings) -> int:
     nursery = Nursery(mourn)
     async with open_box(settings, clock, nursery, mqtt(settings)) as box:
         nursery.deadly("clock floor", clock.keep_floor())
-        socket = CommandSocket(
-            asker=box.asker, reader=box.reader, vault=box.vault, clock=clock, nursery=nursery
-        )
-        socket.add("report", box.counterparties.take)
-        socket.add("status", status_of(box))
-        socket.add(
-            "rebuild", Rebuilding(box.engines, settings.log_file, box.asker, box.followers).take
-        )
-        socket.add("credential", functools.partial(credential, box))
-        codes = DoorCodes(asker=box.asker, reader=box.reader, locksmith=box.locksmith, clock=clock)
-        socket.add("door_code", codes.take)
-        socket.add("stay_doors", codes.doors)
+        socket = command_socket(box)
         async with socket.serve(settings.command_socket), serve_web(box) as address:
             ready = settings.run_dir / "appliance.ready"
             write_whole(ready, address.encode())

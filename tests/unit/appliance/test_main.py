@@ -9,21 +9,23 @@ import shutil
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from appliance.engines.doors.messages import CutKey, HolderKind, KeyReason
 from appliance.engines.identity.messages import ForgetPerson
+from appliance.engines.stays.messages import CheckIn
 from appliance.keep import make_backup
 from appliance.kernel import log as kernel_log
 from appliance.kernel.deciding import Asking
 from appliance.kernel.messages import Done
-from appliance.kernel.socket import CommandSocket
+from appliance.kernel.tasks import Nursery
 from appliance.kernel.vault import KeyState
-from appliance.main import Box, appliance, status_of
-from appliance.rebuilding import Rebuilding
+from appliance.main import Box, appliance, command_socket
 from appliance.restoring import restore_backup
 from appliance.rooms import ENGINES
 from appliance.where import EXIT_CONFIG
@@ -31,6 +33,7 @@ from support.desk import MANAGER, SYNC
 from support.hotel import booking
 from support.kept_house import names_in
 from support.own_box import done, make_house, open_own_box
+from sync.home import SocketHome
 
 NIGHTS = "SELECT count(*), sum(amount_minor) FROM stays_night"
 
@@ -143,13 +146,7 @@ async def test_forgetting_twice_is_forgetting_once(house: Path) -> None:
 
 @asynccontextmanager
 async def _socket(box: Box) -> AsyncGenerator[Path, None]:
-    socket = CommandSocket(
-        asker=box.asker, reader=box.reader, vault=box.vault, clock=box.clock, nursery=box.nursery
-    )
-    socket.add("report", box.counterparties.take)
-    socket.add("status", status_of(box))
-    socket.add("rebuild", Rebuilding(ENGINES, box.settings.log_file, box.asker).take)
-    async with socket.serve(box.settings.command_socket):
+    async with command_socket(box).serve(box.settings.command_socket):
         yield box.settings.command_socket
 
 
@@ -173,6 +170,36 @@ async def test_the_status_says_a_number_for_every_part_and_never_a_bare_ok(house
         assert re.search(r"\d", line), line
     for vital in told["vitals"]:
         assert vital["age_ms"] is not None or vital["state"] != "ok"
+
+
+async def test_sync_is_told_a_stays_door_and_code_over_the_socket(house: Path) -> None:
+    async with open_own_box(house) as box, _socket(box) as path:
+        # Around any midnight of any zone.
+        today = datetime.fromtimestamp(box.clock.read().wall_s, UTC).date()
+        dates = {"arrival": today - timedelta(days=1), "departure": today + timedelta(days=3)}
+        told = booking("up-9", **dates)
+        stay = str((await done(box, told, SYNC, "learn"))["stay_id"])
+        room, door = (
+            await box.reader.rows(
+                "SELECT room_id, door_id FROM doors_door"
+                " JOIN inventory_room USING (room_id) ORDER BY door_id"
+            )
+        )[0]
+        await done(box, CheckIn(stay_id=stay, room_id=room), MANAGER, "check in")
+        nursery = Nursery(lambda _name, _error: None)
+        home = SocketHome(path, clock=box.clock, nursery=nursery)
+        assert await home.stay_doors(stay) == (door,)
+        assert await home.door_code(stay) is None
+        cut = CutKey(
+            holder_kind=HolderKind.STAY, holder_id=stay, door_id=door, reason=KeyReason.FIRST
+        )
+        await done(box, cut, MANAGER, "cut")
+        code = await home.door_code(stay)
+        assert code is not None
+        assert (code.room_id, len(code.digits)) == (room, 6)
+        assert await home.stay_doors("nobody") == ()
+        await home.close()
+        await nursery.close()
 
 
 async def test_a_box_with_clouds_says_that_sync_is_silent(house: Path) -> None:
