@@ -27,6 +27,7 @@ from kiosk.screens.hand_over import HandOverPage
 from kiosk.screens.health import HealthPage
 from kiosk.screens.help import Help
 from kiosk.screens.in_house import InHouse
+from kiosk.screens.money import MoneyPage
 from kiosk.screens.night_audit import NightAudit
 from kiosk.screens.pin_aloud import PinAloud
 from kiosk.screens.requests import Requests
@@ -50,6 +51,7 @@ PAGES: dict[str, type[Page]] = {
     "cleaning": Cleaning,
     "conflicts": Conflicts,
     "hand_over": HandOverPage,
+    "money": MoneyPage,
     "night_audit": NightAudit,
     "health": HealthPage,
 }

@@ -172,6 +172,8 @@ class NavPage(Page):
         Binding("0", "app.go('hand_over')", "Hand-over"),
         Binding("l", "app.go('alarms')", "Alarms"),
         Binding("h", "app.go('doors')", "Doors"),
+        # From the hand-over it has a key that is shown; two lines of keys are full.
+        Binding("dollar_sign", "app.go('money')", "Money", show=False),
         Binding("y", "app.go('night_audit')", "Night audit"),
         Binding("v", "app.go('health')", "Health"),
         Binding("question_mark", "app.go('help')", "Help"),

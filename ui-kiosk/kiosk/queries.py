@@ -179,6 +179,16 @@ CLEANING = Query[list[words.CleaningRow]](
     shape=list[words.CleaningRow],
     empty=[],
 )
+MONEY = Query[words.Money](
+    name="Money",
+    root="",
+    text="""query Money {
+  recovery { id what stayId amountMinor currency byS atMs sentence }
+  pendingIntents { id kind stayId amountMinor currency state sentence }
+  drawers(openOnly: true) { id terminal openedAtMs floatMinor currency } }""",
+    shape=words.Money,
+    empty=words.Money(),
+)
 HAND_OVER = Query[words.HandOver](
     name="HandOver",
     root="handOver",
@@ -249,6 +259,15 @@ SET_ROOM_STATUS = _act(
     "setRoomStatus", "Set a room's status", roomId="ID!", status="RoomStatus!", reason="String"
 )
 RUN_NIGHT_AUDIT = _act("runNightAudit", "Night audit", closing="Date!", noShows="[ID!]")
+ACCEPT_UNPAID = _act("acceptUnpaid", "Accept on my word", itemId="ID!", **_REASON)
+OPEN_DRAWER = _act("openDrawer", "Open the drawer", floatMinor="Minor!")
+CLOSE_DRAWER = _act(
+    "closeDrawer",
+    "Count and close the drawer",
+    drawerId="ID!",
+    countedMinor="Minor!",
+    slipsMinor="Minor!",
+)
 OPEN_SHIFT = _act("openShift", "Open the shift")
 CLOSE_SHIFT = _act("closeShift", "Close the shift", acknowledged="[String!]")
 OPEN_DOOR = Act(

@@ -157,6 +157,39 @@ class Intent(Word, frozen=True):
     currency: str
     state: str
     sentence: str = ""
+    kind: str = "deposit"
+    stay_id: str | None = None
+
+
+class RecoveryItem(Word, frozen=True):
+    """Money without a booking, or a booking without money."""
+
+    id: str
+    what: str
+    amount_minor: int
+    currency: str
+    sentence: str = ""
+    stay_id: str | None = None
+    by_s: int | None = None
+    at_ms: int = 0
+
+
+class Drawer(Word, frozen=True):
+    """A drawer that is open."""
+
+    id: str
+    terminal: str
+    opened_at_ms: int
+    float_minor: int
+    currency: str
+
+
+class Money(Word, frozen=True):
+    """What of money needs a person, what no bank has answered, and the open drawers."""
+
+    recovery: list[RecoveryItem] = []
+    pending_intents: list[Intent] = []
+    drawers: list[Drawer] = []
 
 
 class Balance(Word, frozen=True):

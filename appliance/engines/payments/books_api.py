@@ -8,7 +8,7 @@ import strawberry
 
 from appliance.asked import Answer, Asked, Date, Info, Minor, NotForYouError, answer
 from appliance.engines.payments import drawers, journal, queries, recovery, rents
-from appliance.engines.payments.api import currency_of
+from appliance.engines.payments.api import Intent, currency_of, load_pending_intents
 from appliance.engines.payments.drawer_messages import CloseDrawer, OpenDrawer
 from appliance.engines.payments.messages import AcceptUnpaid, SettleStray
 from appliance.engines.payments.rent_messages import AgreeRent, EndRent, MatchBankLine, RecordRent
@@ -260,6 +260,12 @@ class Query:
         """Money without a booking, and bookings without money."""
         _only(info.context, DESK)
         return await load_recovery(info.context)
+
+    @strawberry.field
+    async def pending_intents(self, info: Info) -> list[Intent]:
+        """Whatever was asked of a provider and has no end yet, oldest first."""
+        _only(info.context, DESK)
+        return await load_pending_intents(info.context)
 
     @strawberry.field
     async def disputes(self, info: Info) -> list[Dispute]:

@@ -39,6 +39,7 @@ class HandOverPage(ListPage):
         Binding("enter", "none", "Open the stay"),
         Binding("s", "open_shift", "Open my shift"),
         Binding("z", "close_shift", "Close my shift"),
+        Binding("m", "app.go('money')", "Money"),
     ]
 
     def __init__(self, desk: Desk) -> None:
