@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 import sys
 import threading
@@ -35,8 +36,10 @@ WAITING_MAX: Mapping[Admission, int] = {
 # 256 commands a commit: 200 askers share one even where an fsync takes 15 ms; a door that comes
 # meanwhile cuts the batch short.
 BATCH_MAX = 256
-# 16 bulk commands a commit: about 2 ms, what a door may be made to wait by them.
+# 16 bulk commands a commit, or as many as 2 ms decide: the more they write, the longer is the
+# commit that a door may have to wait for.
 BULK_BATCH_MAX = 16
+BULK_S_MAX = 0.002
 # Every fourth batch of people takes bulk along and lets one follower write: under a load that
 # never ends they are slower, but they go on. A door still cuts the batch short.
 FAIR_TURN = 4
@@ -284,7 +287,7 @@ class Asker:
                     waiting.queued.__exit__(None, None, None)
                     waiting.queued = None
         doors = self._queues[Admission.DOOR]
-        hurry = _never if batch[0].kind is Admission.DOOR else lambda: bool(doors)
+        hurry = _never if batch[0].kind is Admission.DOOR else self._hurry(batch, doors)
         if self._metrics is None:
             decided = self.deciding.carry_out(askings, hurry)
         else:
@@ -297,6 +300,15 @@ class Asker:
         self._commits += 1
         self._heard = False
         self._call(self._deliver, batch[: len(decided)], decided)
+
+    def _hurry(self, batch: list[_Waiting], doors: deque[_Waiting]) -> Callable[[], bool]:
+        """Asked after each command: a door waits, or the share of bulk has had its time."""
+        share = sum(waiting.kind is Admission.BULK for waiting in batch)
+        if not share:
+            return lambda: bool(doors)
+        clock = self.deciding.clock
+        until_s, decided = clock.monotonic() + BULK_S_MAX, itertools.count(1)
+        return lambda: bool(doors) or (next(decided) < share and clock.monotonic() > until_s)
 
     def _count(self, kind: Admission, answer: Answer) -> None:
         if self._metrics is not None:

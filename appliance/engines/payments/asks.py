@@ -80,7 +80,8 @@ CREATE TABLE IF NOT EXISTS payments_bank_line (
     at_ms INTEGER NOT NULL,
     pending_line_id TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS payments_bank_line_pending ON payments_bank_line (pending_line_id);
+CREATE INDEX IF NOT EXISTS payments_bank_line_pending ON payments_bank_line (pending_line_id)
+    WHERE pending_line_id IS NOT NULL;
 CREATE TABLE IF NOT EXISTS payments_second (
     payment_id TEXT PRIMARY KEY,
     stay_id TEXT NOT NULL,

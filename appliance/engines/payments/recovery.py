@@ -36,7 +36,8 @@ _GUARANTEE: Final = "('deposit', 'hold', 'link')"
 
 # One parameter, ?1: the wall clock's seconds. Columns as in `Item`.
 ITEMS: Final = f"""
-SELECT item_id, what, stay_id, subject_id, amount_minor, currency, by_s, at_ms FROM (
+SELECT item_id, what, CASE WHEN EXISTS (SELECT 1 FROM payments_stay k WHERE k.stay_id = i.stay_id)
+    THEN i.stay_id END, subject_id, amount_minor, currency, by_s, at_ms FROM (
     SELECT 'guarantee:' || i.intent_id AS item_id,
         CASE WHEN i.state = 'requires_action' THEN 'guest_must_act' ELSE 'guarantee_failed' END
             AS what,
@@ -91,7 +92,7 @@ SELECT item_id, what, stay_id, subject_id, amount_minor, currency, by_s, at_ms F
     FROM payments_stay s JOIN payments_account a
         ON a.account IN ('deposits:' || s.stay_id, 'guest:' || s.stay_id)
     WHERE s.phase = 'off' GROUP BY s.stay_id, a.currency HAVING sum(a.balance_minor) < 0
-) WHERE item_id NOT IN (SELECT item_id FROM payments_accepted)
+) i WHERE item_id NOT IN (SELECT item_id FROM payments_accepted)
 """  # noqa: S608 - our own names
 UNTOLD: Final = (
     f"{ITEMS} AND item_id NOT IN (SELECT item_id FROM payments_told)"  # noqa: S608 - our own names

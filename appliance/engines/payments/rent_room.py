@@ -98,7 +98,7 @@ def _load_line(facts: Facts, command: NoteBankLine, _context: Context) -> bank.B
     )
     by_amount = facts.rows(
         "SELECT substr(account, 6) FROM payments_account WHERE account >= 'rent:'"  # noqa: S608
-        " AND account < 'rent;' AND balance_minor = ? AND currency = ?"
+        " AND account < 'rent;' AND balance_minor > 0 AND balance_minor = ? AND currency = ?"
         f" LIMIT {_CANDIDATES_MAX}",
         (command.amount_minor, command.currency),
     )

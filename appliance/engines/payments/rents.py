@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS payments_bank_feed (
     through_s INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS payments_rent_owed ON payments_account (balance_minor)
-    WHERE account >= 'rent:' AND account < 'rent;'
+    WHERE account >= 'rent:' AND account < 'rent;' AND balance_minor > 0
 """
 TABLES: Final = ("payments_rent", "payments_rent_charge", "payments_bank_feed")
 # Payments are taken for the oldest charges first, so what is open is the newest: three years of

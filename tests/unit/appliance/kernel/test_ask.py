@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ import pytest
 from appliance.kernel import ask as kernel_ask
 from appliance.kernel import rebuild
 from appliance.kernel.ask import WAITING_MAX, Asker, WriterStoppedError
-from appliance.kernel.deciding import Asking
+from appliance.kernel.deciding import Asking, Decided
 from appliance.kernel.engine import Recorded
 from appliance.kernel.followers import Followers
 from appliance.kernel.messages import Admission, Answer, Command, Done, Refused
@@ -225,6 +226,33 @@ async def test_a_virtual_clock_can_see_who_waits_for_a_thread(tmp_path: Path) ->
 
 def test_bulk_batches_stay_small_enough_for_a_door_to_wait() -> None:
     assert kernel_ask.BULK_BATCH_MAX <= kernel_ask.BATCH_MAX // 4
+
+
+async def test_bulk_that_takes_long_shares_a_commit_with_less_of_its_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A door may have to wait for one commit of bulk: by time, not by number alone."""
+    async with open_house(tmp_path, start=False) as house:
+        clock, carry_out = house.desk.deciding.clock, house.desk.deciding.carry_out
+        looks = itertools.count()
+        monkeypatch.setattr(clock, "monotonic", lambda: next(looks) * kernel_ask.BULK_S_MAX / 2)
+        sizes: list[int] = []
+
+        def counted(batch: Sequence[Asking], hurry: Callable[[], bool]) -> list[Decided]:
+            sizes.append(len(decided := carry_out(batch, hurry)))
+            return decided
+
+        monkeypatch.setattr(house.desk.deciding, "carry_out", counted)
+        asked = [
+            asyncio.ensure_future(house.ask(Shelve(shelf=f"s{n}", owner="x"), Admission.BULK))
+            for n in range(20)
+        ]
+        await one_turn()
+        house.asker.start()
+        assert all(isinstance(answer, Done) for answer in await asyncio.gather(*asked))
+        # Each look at this clock is half of what they may take: the third look is beyond it.
+        assert max(sizes) <= 3
+        assert sum(sizes) == 20
 
 
 async def test_a_listener_that_raises_costs_nobody_an_answer(tmp_path: Path) -> None:

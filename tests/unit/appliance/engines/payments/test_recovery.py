@@ -214,6 +214,19 @@ def test_money_that_nobody_knew_is_somebodys_or_goes_back(
         return
     [refund] = told(hotel, RefundAsked)
     assert (refund.provider_ref, refund.because) == ("pi_9", "stray")
+    # It goes back for no stay: where that fails, none is named.
+    other = NoteStrayPayment(provider="stripe", provider_ref="pi_8", **EUROS)
+    other_id = hotel.done(other, SYNC)["stray_id"]
+    hotel.done(replace(settle, stray_id=other_id), MANAGER)
+    failed = NoteRefund(refund_id=told(hotel, RefundAsked)[-1].refund_id, state=S.DECLINED)
+    hotel.done(failed, SYNC)
+    [item] = items(hotel)
+    assert (item.what, item.stay_id) == ("refund_failed", None)
+    gone = NoteStrayPayment(provider="stripe", provider_ref="pi_8", **EUROS)
+    assert hotel.done(gone, SYNC) == {}
     hotel.done(NoteRefund(refund_id=refund.refund_id, state=S.SUCCEEDED), SYNC)
-    rows = hotel.rows("SELECT account FROM payments_account WHERE balance_minor != 0")
-    assert rows == []
+    rows = hotel.rows(
+        "SELECT account, balance_minor FROM payments_account WHERE balance_minor != 0"
+    )
+    # The other one's money is here still, and nobody's.
+    assert sorted(rows) == [("clearing:stripe", 5_000), ("unallocated", -5_000)]
