@@ -113,6 +113,8 @@ def _stripe_account(
     return StripeAccount(
         base_url=payments.base_url.rstrip("/"),
         secret_key=_secret(payments.key_file, "sync.payments.key_file", environment),
+        publishable_key=payments.publishable_key,
+        guest_url=payments.guest_url.rstrip("/"),
     )
 
 

@@ -198,6 +198,11 @@ class PaymentSettings(_Section):
         description="The file (mode 0600) with the payment service's secret key (CCAvenue: the "
         "working key).",
     )
+    publishable_key: str = Field(
+        default="",
+        max_length=255,
+        description="Stripe: the public key (pk_...) of the page where guests pay or leave a card.",
+    )
     api_url: str = Field(
         default="",
         pattern=r"^(https?://.+)?$",

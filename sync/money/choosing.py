@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 
 from appliance.kernel.clock import Clock, sleep
@@ -21,6 +22,7 @@ from sync.money.pages import GuestPages, Pages, listen
 from sync.money.plaid import PlaidAccount, PlaidPull
 from sync.money.stripe import Stripe, StripeAccount, StripePull
 from sync.money.stripe.learning import Learning
+from sync.money.stripe.pages import StripePages, link_of
 from sync.pms.choosing import MakeGate
 
 # A look that failed although the way is free (a broken answer) is repeated after this.
@@ -76,8 +78,16 @@ def choose(
     money = Money()
     if accounts.stripe is not None:
         stripe = Stripe(
-            account=accounts.stripe, gate=gate(STRIPE, STRIPE_RULES), clock=clock, ledger=ledger
+            account=accounts.stripe,
+            gate=gate(STRIPE, STRIPE_RULES),
+            clock=clock,
+            ledger=ledger,
+            link=partial(link_of, accounts.stripe),
         )
+        if accounts.stripe.guest_url:
+            money.pages[STRIPE] = StripePages(
+                account=accounts.stripe, client=stripe.client, ledger=ledger, clock=clock
+            )
         money.stripe = stripe
         money.pushers[STRIPE], money.probes[STRIPE] = stripe, stripe.probe
     if accounts.ccavenue is not None:

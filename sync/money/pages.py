@@ -6,6 +6,7 @@ here (PCI SAQ A, cloud.md 2.1). Everything a page says is known to whoever holds
 
 from __future__ import annotations
 
+import hmac
 import html
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -30,12 +31,13 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A sentence for the guest, or a form that their browser posts to the provider."""
+    """A sentence for the guest, and a form that their browser posts, or HTML of ours (`inner`)."""
 
     sentence: str
     post_to: str = ""
     fields: Mapping[str, str] | None = None
     status: int = 200
+    inner: str = ""
 
 
 NOWHERE: Final = Page(sentence="There is nothing here.", status=404)
@@ -81,9 +83,14 @@ class GuestPages:
         return render(await found.come_back(fields))
 
 
+def is_ours(token: str, right: str) -> bool:
+    """Whether a link's last part is the one we gave; as slow for every wrong one."""
+    return hmac.compare_digest(token.encode("utf-8", "replace"), right.encode())
+
+
 def render(page: Page) -> web.Response:
     """The page as HTML."""
-    inner = f"<p>{html.escape(page.sentence)}</p>"
+    inner = f"<p>{html.escape(page.sentence)}</p>{page.inner}"
     if page.fields is not None:
         hidden = "".join(
             f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'

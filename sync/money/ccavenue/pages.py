@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 
 from sync.ledger import Effect, Ledger
@@ -12,7 +11,7 @@ from sync.money.ccavenue.orders import ORDER, asked_of
 from sync.money.ccavenue.pull import CCAvenuePull
 from sync.money.ccavenue.pusher import CCAvenue
 from sync.money.ccavenue.words import order_form, read_return
-from sync.money.pages import NOWHERE, ROOT, Page
+from sync.money.pages import NOWHERE, ROOT, Page, is_ours
 
 _AWAY = Page(sentence="The payment service cannot be reached now. Please try again later.")
 
@@ -30,9 +29,8 @@ class CCAvenuePages:
         if len(rest) != 2:
             return NOWHERE
         order_ref, token = rest
-        right = self._pusher.token(order_ref)
         effect = self._effect(order_ref)
-        if effect is None or not hmac.compare_digest(token.encode(), right.encode()):
+        if effect is None or not is_ours(token, self._pusher.token(order_ref)):
             return NOWHERE
         statuses, why_not = await self._pusher.orders.look(effect)
         if why_not is not None:

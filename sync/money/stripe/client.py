@@ -31,10 +31,15 @@ class TooManyRowsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StripeAccount:
-    """Where and as whom we ask; the key is never logged."""
+    """Where and as whom we ask; the key is never logged.
+
+    `publishable_key` and `guest_url` are for the page where guests pay; without them none is shown.
+    """
 
     base_url: str
     secret_key: str
+    publishable_key: str = ""
+    guest_url: str = ""
 
     def __repr__(self) -> str:
         """Without the key."""

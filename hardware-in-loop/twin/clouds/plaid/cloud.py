@@ -180,7 +180,7 @@ def _account(item: Item) -> Json:
 
 
 def _place(cursor: object) -> int | None:
-    if cursor in {"", None}:
+    if cursor is None or cursor == "":
         return 0
     text = str(cursor).removeprefix("cursor-")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
