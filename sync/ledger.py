@@ -7,6 +7,7 @@ for this process. Nothing leaves the box before the row that says so is committe
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ PRAGMAS: Final = (
     "PRAGMA trusted_schema=OFF",
 )
 SYNCHRONOUS_FULL: Final = 2
+# As long as SQLite itself would try (busy_timeout).
+PEN_S_MAX: Final = 5.0
 _EMPTY: Final = b"{}"
 
 
@@ -182,6 +185,9 @@ class Ledger:
             path.chmod(0o600)
             sync_directory(path.parent)
         self._depth = 0
+        # Whoever writes sync.db in this process holds it: the inbox has a thread and a connection
+        # of its own, and SQLite lets two writers only poll, which starves one of them in a flood.
+        self.pen = threading.Lock()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -193,17 +199,22 @@ class Ledger:
         if self._depth:
             yield
             return
-        self._depth += 1
-        self.db.execute("BEGIN IMMEDIATE")
+        if not self.pen.acquire(timeout=PEN_S_MAX):
+            raise sqlite3.OperationalError("another writer of sync.db does not come to an end")
         try:
-            yield
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
-        else:
-            self.db.execute("COMMIT")
+            self.db.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            else:
+                self.db.execute("COMMIT")
+            finally:
+                self._depth -= 1
         finally:
-            self._depth -= 1
+            self.pen.release()
 
     # -- single values ---------------------------------------------------------------------------
 

@@ -250,6 +250,7 @@ class Running:
         reception = Reception(
             settings.webhooks,
             path=settings.ledger_path,
+            pen=self.ledger.pen,
             clock=self.clock,
             vendor_now_ms=self._vendor_now_ms,
             keys=self.money.plaid_keys,

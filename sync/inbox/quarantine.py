@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance.kernel.clock import Clock, sleep, within
+from appliance.kernel.discreet import where
 from sync.inbox.delivery import (
     TOLERANCE_MS,
     Delivery,
@@ -88,6 +89,8 @@ class Quarantine:
                 await self.turn()
             except StoreAwayError as error:
                 logger.warning("inbox: %s", error)
+            except Exception as error:  # noqa: BLE001 - what waits here stops nothing else
+                logger.error("inbox: the quarantine broke: %s", where(error))  # noqa: TRY400 - see `where`
             waiting = asyncio.ensure_future(self._inbox.quarantined.wait())
             try:
                 await within(self._clock, LOOK_S, waiting)

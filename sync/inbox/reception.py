@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,11 +53,12 @@ class WebhookSettings:
 class Reception:
     """One inbox at work. Register listeners before `run`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of one inbox, all by name
         self,
         settings: WebhookSettings,
         *,
         path: Path,
+        pen: threading.Lock | None = None,
         clock: Clock,
         vendor_now_ms: Callable[[], int | None],
         send: Callable[[Request], Awaitable[Answer | NoAnswer]] | None = None,
@@ -68,7 +70,7 @@ class Reception:
         if keys is not None:
             vendors.append(Plaid())
         self.inbox = Inbox(
-            store=Store(path), vendors=vendors, clock=clock, vendor_now_ms=vendor_now_ms
+            store=Store(path, pen), vendors=vendors, clock=clock, vendor_now_ms=vendor_now_ms
         )
         self.lanes = Lanes(self.inbox, clock)
         self.quarantine = Quarantine(self.inbox, clock, keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -64,9 +65,9 @@ _UPSERT: Final = (
 class Store(Writer):
     """The writer of sync.db's inbox, beside the ledger's connection."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pen: threading.Lock | None = None) -> None:
         schema = files("sync.inbox").joinpath("schema.sql").read_text(encoding="utf-8")
-        super().__init__(path, schema)
+        super().__init__(path, schema, pen)
 
     async def keep(self, arrival: Arrival, *, quarantined_max: int) -> Kept:
         """Write one arrival, durably; raises StoreAwayError and has then acknowledged nothing."""

@@ -30,6 +30,8 @@ PRAGMAS: Final = (
     "PRAGMA journal_size_limit=16777216",
     "PRAGMA trusted_schema=OFF",
 )
+# As long as SQLite itself would try.
+PEN_S_MAX: Final = 3.0
 # Two seconds of 1,000 a second: whoever comes after them would not be answered in time.
 WAITING_MAX: Final = 2_000
 # 256 in one commit: about 10 ms of work, far below any vendor's limit.
@@ -50,11 +52,15 @@ class _Job:
 
 
 class Writer:
-    """One writer. Build it anywhere; `open` it in the loop that will wait for it."""
+    """One writer. Build it anywhere; `open` it in the loop that will wait for it.
 
-    def __init__(self, path: Path, schema: str) -> None:
+    `pen` is held while it writes, where others in this process write the same file.
+    """
+
+    def __init__(self, path: Path, schema: str, pen: threading.Lock | None = None) -> None:
         self._path = path
         self._schema = schema
+        self._pen = pen or threading.Lock()
         self._waiting: deque[_Job] = deque()
         self._news = threading.Condition()
         self._closed = False
@@ -141,6 +147,8 @@ class Writer:
             self._news.wait_for(lambda: len(self._waiting) >= BATCH_MAX or self._closed, LINGER_S)
 
     def _commit(self, db: Connection, batch: Sequence[_Job]) -> list[Any]:
+        if not self._pen.acquire(timeout=PEN_S_MAX):
+            return [StoreAwayError(f"{self._path.name} is being written")] * len(batch)
         try:
             db.execute("BEGIN IMMEDIATE")
             answers = [_done(db, job.work) for job in batch]
@@ -151,6 +159,8 @@ class Writer:
                 db.execute("ROLLBACK")
             away = StoreAwayError(f"{self._path.name} took nothing: {error}")
             return [away] * len(batch)
+        finally:
+            self._pen.release()
         return answers
 
     def _answer(self, batch: Sequence[_Job], answers: Sequence[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,3 +86,49 @@ async def test_what_is_parked_is_reported_and_decided(bench: SyncBench) -> None:
         "lines": ["noted: it is done"]
     }
     assert await _answer(running, b'["done", "inbox:x"]') == {"lines": ["there is no webhook x"]}
+
+
+async def test_ledger_and_inbox_take_turns_in_a_flood(bench: SyncBench) -> None:
+    """Neither starves the other, and neither sees the file locked."""
+    running = await receiving(bench)
+    assert running.reception is not None
+    # SQLite itself is told not to wait at all: only the pen keeps them apart.
+    running.ledger.db.execute("PRAGMA busy_timeout = 0")
+    store = running.reception.inbox.store
+    await store.do(lambda db: db.execute("PRAGMA busy_timeout = 0").fetchone())
+
+    async def flood() -> set[int]:
+        posts = (webhooks.mews(f"res-{number}") for number in range(300))
+        return {(await post(running, each)).status for each in posts}
+
+    async def effects() -> None:
+        for number in range(60):
+            with running.ledger.transaction():
+                running.ledger.keep("a.count", number)
+            await asyncio.wait([asyncio.ensure_future(store.do(lambda db: None))])
+
+    answers, _ = await asyncio.gather(flood(), effects())
+    assert answers == {200}
+    assert running.ledger.kept("a.count", int) == 59
+
+
+async def test_a_transaction_that_could_not_begin_leaves_the_next_one_whole(
+    bench: SyncBench,
+) -> None:
+    ledger = bench.running.ledger
+    ledger.db.execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(bench.settings.ledger_path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError), ledger.transaction():
+        pass
+    other.execute("ROLLBACK")
+    other.close()
+
+    def broken() -> None:
+        with ledger.transaction():
+            ledger.keep("half", value=True)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken()
+    assert ledger.kept("half", bool, default=False) is False
