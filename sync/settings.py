@@ -204,7 +204,7 @@ def _pms_account(pms: PmsSettings, environment: Mapping[str, str]) -> PmsAccount
         case PmsKind.HOSTAWAY:
             return HostawayAccount(
                 base_url=pms.base_url.rstrip("/"),
-                client_id=pms.client_id,
+                client_id=_text(pms.client_id, "sync.pms.client_id"),
                 client_secret=_secret(
                     pms.client_secret_file, "sync.pms.client_secret_file", environment
                 ),
