@@ -51,8 +51,8 @@ bench: test-ready  ## measure the numbers of the design side by side: a table an
 chaos: test-ready  ## kill -9 roles at random instants of the story (KILLS=200)
 	CHAOS_KILLS=$(or $(KILLS),200) $(BIN)/pytest -m chaos --timeout 3600
 
-chaos-sync: test-ready  ## cut, stop, kill and lose answers in random order, then compare both sides (SCHEDULES=10000 FIRST=1)
-	PYTHONPATH=tests $(BIN)/python -m campaigns --schedules $(or $(SCHEDULES),10000) --first $(or $(FIRST),1)
+chaos-sync: test-ready  ## cut, stop, kill and lose answers in random order, then compare both sides (SCHEDULES=10000 REAL=200 FIRST=1)
+	PYTHONPATH=tests $(BIN)/python -m campaigns --schedules $(or $(SCHEDULES),10000) --real $(or $(REAL),200) --first $(or $(FIRST),1)
 
 chaos-doors: test-ready  ## press doors under random faults over every kind of radio, count at the bolts (COUNT=100000)
 	PYTHONPATH=tests $(BIN)/python -m twin.chaos_doors --count $(or $(COUNT),100000) --seed $(or $(SEED),1)

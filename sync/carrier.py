@@ -39,6 +39,13 @@ TRIES_MAX: Final = 12
 RETRY_MS_MIN: Final = 1_000
 RETRY_MS_MAX: Final = 60_000
 STARTABLE: Final = frozenset({EffectState.QUEUED, EffectState.UNKNOWN, EffectState.RECONCILING})
+# What a later act that is done makes needless, although a person was asked to look at it.
+MAKES_NEEDLESS: Final[Mapping[str, tuple[str, ...]]] = {
+    "pms.start": ("pms.assign",),
+    "pms.process": ("pms.assign", "pms.start", "pms.depart"),
+    "pms.cancel": ("pms.assign",),
+    "pms.no_show": ("pms.assign",),
+}
 # A look at the ledger although nobody woke us; a wake-up that got lost costs this much.
 LOOK_S_MAX: Final = 30.0
 
@@ -226,6 +233,20 @@ class Carrier:
             if outcome.within is not None:
                 outcome.within()
             self._post(outcome.home)
+            self._make_needless(effect)
+
+    def _make_needless(self, done: Effect) -> None:
+        """A check-out that arrived answers the question why the check-in did not."""
+        kinds = MAKES_NEEDLESS.get(done.kind, ())
+        for effect in self._ledger.effects(
+            "lane = ? AND counterparty = ? AND seq < ? AND state = 'parked'",
+            done.lane,
+            done.counterparty,
+            done.seq,
+        ):
+            if effect.kind in kinds:
+                sentence = f"needless: a later act of this stay is done ({done.kind})"
+                self._ledger.turn(effect.id, EffectState.EXPIRED, sentence, self._now_ms())
 
     def _post(self, letters: Sequence[Homeward]) -> None:
         for letter in letters:

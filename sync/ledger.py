@@ -87,6 +87,8 @@ class Draft:
     trace: str | None = None
     state: EffectState = EffectState.QUEUED
     sentence: str = ""
+    takes_room: str | None = None  # it needs this room, which an earlier effect may still free
+    frees_room: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,8 @@ class Effect:
     trace: str | None
     changed_ms: int
     turns: int
+    takes_room: str | None
+    frees_room: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +181,7 @@ class Ledger:
         if mode != "wal" or level != SYNCHRONOUS_FULL:
             raise LedgerNotDurableError(f"journal_mode is {mode}, synchronous is {level}")
         self.db.executescript(files("sync").joinpath("schema.sql").read_text(encoding="utf-8"))
-        # Before there was a second vendor, an act was named after the first.
-        self.db.execute(
-            "UPDATE effect SET kind = 'pms.' || substr(kind, 6) WHERE kind LIKE 'mews.%'"
-        )
+        self._settle_form()
         if self.fresh:
             path.chmod(0o600)
             sync_directory(path.parent)
@@ -188,6 +189,21 @@ class Ledger:
         # Whoever writes sync.db in this process holds it: the inbox has a thread and a connection
         # of its own, and SQLite lets two writers only poll, which starves one of them in a flood.
         self.pen = threading.Lock()
+
+    def _settle_form(self) -> None:
+        """Bring a file of an earlier release into the form of this one."""
+        have = {row[1] for row in self.db.execute("PRAGMA table_info(effect)")}
+        for name in ("takes_room", "frees_room"):
+            if name not in have:
+                self.db.execute(f"ALTER TABLE effect ADD COLUMN {name} TEXT")
+        self.db.execute(
+            "CREATE INDEX IF NOT EXISTS effect_frees ON effect (frees_room, seq)"
+            " WHERE frees_room IS NOT NULL"
+        )
+        # Before there was a second vendor, an act was named after the first.
+        self.db.execute(
+            "UPDATE effect SET kind = 'pms.' || substr(kind, 6) WHERE kind LIKE 'mews.%'"
+        )
 
     def close(self) -> None:
         """Let go of the file."""
@@ -244,7 +260,8 @@ class Ledger:
         added = self.db.execute(
             "INSERT OR IGNORE INTO effect (id, natural_key, counterparty, lane, kind, body,"
             " idempotency_key, state, priority, made_ms, not_after_ms, look_first, trace,"
-            " sentence, changed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " sentence, changed_ms, takes_room, frees_room)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 effect_id,
                 draft.natural_key,
@@ -261,6 +278,8 @@ class Ledger:
                 draft.trace,
                 draft.sentence or "waiting to be sent",
                 now_ms,
+                draft.takes_room,
+                draft.frees_room,
             ),
         ).rowcount
         if added:
@@ -313,7 +332,8 @@ class Ledger:
         """The next effect of each lane that may move now, by priority, then by age.
 
         A lane's head is its oldest open effect. What is parked lets the rest of its lane pass,
-        except a sale: without the booking, nothing behind it can be said to the vendor.
+        except a sale: without the booking, nothing behind it can be said to the vendor. Who moves
+        into a room waits for whoever, by an earlier act, moves out of it: a vendor refuses two.
         """
         rows = self.db.execute(
             f"SELECT {_EFFECT} FROM effect e"  # noqa: S608 - constants only
@@ -321,6 +341,9 @@ class Ledger:
             " AND NOT EXISTS (SELECT 1 FROM effect b WHERE b.lane = e.lane AND b.seq < e.seq"
             "   AND (b.state IN ('queued', 'sending', 'unknown', 'reconciling')"
             "     OR (b.state IN ('parked', 'manual') AND b.kind = 'pms.book')))"
+            " AND NOT EXISTS (SELECT 1 FROM effect b WHERE b.frees_room = e.takes_room"
+            "   AND b.seq < e.seq AND b.counterparty = e.counterparty"
+            "   AND b.state IN ('queued', 'sending', 'unknown', 'reconciling'))"
             " ORDER BY priority, seq",
             (now_ms,),
         )

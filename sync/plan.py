@@ -178,43 +178,69 @@ class Planner:
 
     def assigned(self, fact: Fact) -> list[Draft]:
         """A room was given."""
-        self._mirror.set_room(fact.body["stay_id"], fact.body["room_id"])
-        return [self._draft(fact, "assign", {"room_id": fact.body["room_id"]})]
+        return [self._into(fact, "assign", fact.body["room_id"])]
 
     def moved(self, fact: Fact) -> list[Draft]:
         """The guest has another room."""
-        self._mirror.set_room(fact.body["stay_id"], fact.body["to_room_id"])
-        return [self._draft(fact, "assign", {"room_id": fact.body["to_room_id"]})]
+        return [self._into(fact, "assign", fact.body["to_room_id"])]
 
     def checked_in(self, fact: Fact) -> list[Draft]:
         """The guest is in house."""
-        self._mirror.set_room(fact.body["stay_id"], fact.body["room_id"])
-        return [self._draft(fact, "start", {"room_id": fact.body["room_id"]})]
+        return [self._into(fact, "start", fact.body["room_id"])]
 
     def undone(self, fact: Fact) -> list[Draft]:
         """A check-in was undone; what a vendor cannot undo becomes a person's work."""
+        draft = self._draft(fact, "undo_start", {}, frees_room=self._room_of(fact))
         self._mirror.set_room(fact.body["stay_id"], None)
-        return [self._draft(fact, "undo_start", {})]
+        return [draft]
 
     def departure_changed(self, fact: Fact) -> list[Draft]:
         """Longer or shorter."""
         body = fact.body
         self._mirror.set_dates(body["stay_id"], None, date.fromisoformat(body["departure"]))
         told = {"departure": body["departure"], "nights": body["nights"]}
-        return [self._draft(fact, "depart", told)]
+        room_id = self._room_of(fact)
+        if body["departure"] < body["previous"]:
+            return [self._draft(fact, "depart", told, frees_room=room_id)]
+        return [self._draft(fact, "depart", told, takes_room=room_id)]
 
     def checked_out(self, fact: Fact) -> list[Draft]:
         """The guest has left."""
-        told = {"left_on": fact.body["business_date"], "early": fact.body["early"]}
-        return [self._draft(fact, "process", told)]
+        room_id = self._room_of(fact)
+        told = {
+            "left_on": fact.body["business_date"],
+            "early": fact.body["early"],
+            "left_room_id": room_id,
+        }
+        return [self._draft(fact, "process", told, frees_room=room_id)]
 
     def cancelled(self, fact: Fact) -> list[Draft]:
         """The box cancelled."""
-        return [] if fact.body["by_upstream"] else [self._draft(fact, "cancel", {})]
+        return self._never_came(fact, "cancel")
 
     def no_show(self, fact: Fact) -> list[Draft]:
         """The guest did not come."""
-        return [] if fact.body["by_upstream"] else [self._draft(fact, "no_show", {})]
+        return self._never_came(fact, "no_show")
+
+    def _never_came(self, fact: Fact, what: str) -> list[Draft]:
+        if fact.body["by_upstream"]:
+            return []
+        return [self._draft(fact, what, {}, frees_room=self._room_of(fact))]
+
+    def _into(self, fact: Fact, what: str, room_id: str) -> Draft:
+        before = self._room_of(fact)
+        self._mirror.set_room(fact.body["stay_id"], room_id)
+        return self._draft(
+            fact,
+            what,
+            {"room_id": room_id},
+            takes_room=room_id,
+            frees_room=before if before != room_id else None,
+        )
+
+    def _room_of(self, fact: Fact) -> str | None:
+        stay = self._mirror.stay(fact.body["stay_id"])
+        return None if stay is None else stay.room_id
 
     # -- doors and rooms -------------------------------------------------------------------------
 
@@ -286,7 +312,7 @@ class Planner:
         key = f"{self._pms}.payment:{body['refund_id']}"
         return [self._draft(fact, "payment", told, key=key)]
 
-    def _draft(
+    def _draft(  # noqa: PLR0913 - the parts of one draft, the rare ones by name
         self,
         fact: Fact,
         what: str,
@@ -295,6 +321,8 @@ class Planner:
         priority: int = Priority.STAY,
         key: str | None = None,
         stay_id: str | None = None,
+        takes_room: str | None = None,
+        frees_room: str | None = None,
     ) -> Draft:
         stay_id = stay_id or fact.body["stay_id"]
         # The command's id, not the position: a restored log numbers other facts alike.
@@ -308,6 +336,8 @@ class Planner:
             priority=priority,
             made_ms=fact.at_wall_ms,
             trace=fact.trace,
+            takes_room=takes_room,
+            frees_room=frees_room,
         )
 
 

@@ -24,7 +24,9 @@ CREATE TABLE IF NOT EXISTS effect (
   sentence TEXT NOT NULL DEFAULT '',
   trace TEXT,
   changed_ms INTEGER NOT NULL,
-  turns INTEGER NOT NULL DEFAULT 0
+  turns INTEGER NOT NULL DEFAULT 0,
+  takes_room TEXT,
+  frees_room TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS effect_open ON effect (state, priority, seq);
 CREATE INDEX IF NOT EXISTS effect_lane ON effect (lane, seq);

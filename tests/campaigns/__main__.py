@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from campaigns.channels import CHANNELS
+from campaigns.processes import weather
 from campaigns.schedule import Ended, Schedule
 
 # The files of one schedule live a second; in memory they cost no disk, and FULL costs nothing.
@@ -37,6 +38,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--vendor", choices=sorted(CHANNELS), action="append")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--real", type=int, default=0, help="so many bursts over real processes as well"
+    )
     asked = parser.parse_args()
     vendors = asked.vendor or sorted(CHANNELS)
     jobs = [
@@ -72,7 +76,28 @@ def main() -> int:
             f" p99 {ordered[int(len(ordered) * 0.99)]:.1f} s, worst {ordered[-1]:.1f} s"
         )
     print(f"{len(jobs):,} schedules in {time.monotonic() - began_s:.0f} s: {len(broken)} broken")
-    return int(bool(broken))
+    short = bool(asked.real) and _over_processes(asked.real, asked.first)
+    return int(bool(broken) or short)
+
+
+def _over_processes(schedules: int, seed: int) -> bool:
+    """The bursts over real processes; True when a promise was broken."""
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".chaos-") as folder:
+        found = asyncio.run(weather(Path(folder), schedules, seed))
+    for sentence in found.broken:
+        print(f"processes: {sentence}", flush=True)
+    for name, count in sorted(found.counts.items()):
+        print(f"{name:<28} {count:>9,}")
+    for sentence, count in Counter(found.shown.values()).items():
+        print(f"shown to a person, {count} times: {sentence}")
+    ordered = sorted(found.progress_s) or [0.0]
+    print(
+        f"over real processes: {found.schedules} schedules, {found.guests} guests in"
+        f" {time.monotonic() - began_s:.0f} s, progress p50 {ordered[len(ordered) // 2]:.1f} s,"
+        f" worst {ordered[-1]:.1f} s: {len(found.broken)} broken"
+    )
+    return bool(found.broken)
 
 
 if __name__ == "__main__":

@@ -98,10 +98,10 @@ class DarkDays:
                 for _ in range(count)
             ]
         house.start()
-        await house.clock.run_until(house.sync.quiet(), limit_s=QUIET_S_MAX)
+        await house.clock.run_until(house.quiet(), limit_s=QUIET_S_MAX)
         for arrival in (day(-1), FRIDAY):
             self._arrive(arrival)
-        await house.clock.run_until(house.sync.quiet(), limit_s=QUIET_S_MAX)
+        await house.clock.run_until(house.quiet(), limit_s=QUIET_S_MAX)
 
     # -- in the dark -----------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class DarkDays:
         house.line.heal()
         healed_s = house.clock.monotonic()
         conflicts: list[tuple[float, int]] = []
-        quiet = house.nursery.mortal("quiet", house.sync.quiet())
+        quiet = house.nursery.mortal("quiet", house.quiet())
         while not quiet.done():
             await house.clock.advance(LOOK_S)
             passed_s = house.clock.monotonic() - healed_s

@@ -188,6 +188,15 @@ class House:
         self.running.close()
         self.running = None
 
+    async def quiet(self) -> None:
+        """Until sync has read the log to its head, owes nothing and has told everything."""
+        while True:
+            [(head,)] = self.hotel.rows("SELECT coalesce(max(position), 0) FROM event")
+            if self.sync.ledger.cursor().position >= head:
+                break
+            await sleep(self.clock, LATENCY_S_MAX)
+        await self.sync.quiet()
+
     async def close(self) -> None:
         """Let go of everything."""
         await self.kill()

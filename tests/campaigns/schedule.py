@@ -300,7 +300,7 @@ class Schedule:
         healed_s = house.clock.monotonic()
         await self._wait_for_progress(healed_s)
         try:
-            await house.clock.run_until(house.sync.quiet(), limit_s=QUIET_S_MAX)
+            await house.clock.run_until(house.quiet(), limit_s=QUIET_S_MAX)
         except TimeoutError:
             self.ended.broken.append("it never became quiet")
         self.ended.quiet_s = house.clock.monotonic() - healed_s

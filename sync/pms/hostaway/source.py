@@ -132,16 +132,18 @@ class HostawaySource:
         seen: set[tuple[int, bytes]] = set()
         front_s = since_s
         for _ in range(ROUNDS_MAX):
-            pages, newest_s = 0, 0
+            pages, newest_s, moved = 0, 0, False
             async for page in self._walk(wanted, front_s):
                 pages += 1
                 newest_s = max([newest_s, *map(_changed_s, page)]) if pages == 1 else newest_s
                 fresh = [row for row in page if _key(row) not in seen]
                 seen.update(map(_key, fresh))
                 if fresh:
+                    moved = True
                     yield fresh
-            # Rows move only between pages: one page is one moment.
-            if pages <= 1:
+            # Rows move only between pages: one page is one moment. So is a walk that met nothing
+            # new: more rows than a page holds may well have changed within one second.
+            if pages <= 1 or not moved:
                 return
             front_s = newest_s
         raise NotFetchedError("the reservations change faster than they can be read")

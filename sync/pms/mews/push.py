@@ -181,10 +181,11 @@ class MewsPush:
         stay = self._mirror.stay(told["stay_id"])
         if stay is None or stay.upstream_id is None:
             return Refused(sentence="Mews does not know this booking: it was never taken there")
-        room = None
-        if told.get("room_id") is not None:
-            room = self._room(told["room_id"], house)
-            if room is None:
+        room, room_id = None, told.get("room_id") or told.get("left_room_id")
+        if room_id is not None:
+            room = self._room(room_id, house)
+            # Where the guest has left, the room matters only if Mews never saw them arrive.
+            if room is None and told.get("room_id") is not None:
                 number = (self._mirror.room(told["room_id"]) or (told["room_id"], None))[0]
                 return Refused(sentence=f"Mews has no room {number}: give it its upstream id")
         return Act(

@@ -125,3 +125,15 @@ def test_acts_named_after_the_first_vendor_are_read_under_their_own_name(tmp_pat
     (effect,) = again.effects("true")
     again.close()
     assert effect.kind == "pms.book"
+
+
+def test_a_file_of_an_earlier_release_gains_what_this_one_needs(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "sync.db")
+    ledger.db.execute("DROP INDEX effect_frees")
+    ledger.db.execute("ALTER TABLE effect DROP COLUMN takes_room")
+    ledger.db.execute("ALTER TABLE effect DROP COLUMN frees_room")
+    ledger.close()
+    again = Ledger(tmp_path / "sync.db")
+    assert again.owe(draft("a1", "a", "pms.start"), 1)
+    assert [effect.takes_room for effect in again.effects("true")] == [None]
+    again.close()

@@ -1,0 +1,238 @@
+"""The same weather over real processes: one staged property, one burst of trouble after another.
+
+Guests come and go all the while. After each burst the line heals, stopped processes go on, killed
+ones are back; something of what waits must move within ten seconds. At the end the queue is empty
+and the box, the PMS and the payment provider hold the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from appliance.kernel.clock import ClockTrust, SystemClock, sleep
+from support.story import Story, Told, judge
+from sync.control import SyncAwayError, ask
+from twin.demo import business_date
+from twin.feed import Feed
+from twin.stage import Scenery, Stage, staged
+
+PROGRESS_S_MAX: Final = 10.0
+# A loaded machine of two processors starts four Python processes in this.
+BACK_S_MAX: Final = 60.0
+QUIET_S_MAX: Final = 240.0
+LOOK_S: Final = 0.1
+MEWS_WRITES: Final = ("*", "reservations/*", "customers/add", "reservations/add", "payments/*")
+FAULTS: Final = ("lost_request", "lost_answer", "cut_body", "server_error", "broken_stored")
+
+
+@dataclass(slots=True)
+class Weathered:
+    """What came of it."""
+
+    schedules: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    progress_s: list[float] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    shown: dict[str, str] = field(default_factory=dict)  # what waits for a person, by lane
+    guests: int = 0
+
+
+class Bursts:
+    """Trouble for one staged property."""
+
+    def __init__(self, stage: Stage, clock: SystemClock, seed: int) -> None:
+        self._stage = stage
+        self._clock = clock
+        self._chance = random.Random(seed)
+        self._stopped: set[int] = set()
+        self.found = Weathered()
+
+    async def go(self, number: int) -> None:
+        """One schedule: trouble, healing, progress."""
+        self.found.schedules += 1
+        for _ in range(self._chance.randint(1, 3)):
+            await self._trouble()
+            await sleep(self._clock, self._chance.uniform(0.02, 1.0))
+        await self._channel_sells(number)
+        await self._heal()
+        await self._progress()
+
+    async def _trouble(self) -> None:
+        what = self._chance.choice(
+            ["cut", "cut", "fault", "fault", "fault", "stop", "kill sync", "kill appliance"]
+        )
+        self.found.counts[what] += 1
+        match what:
+            case "cut":
+                await self._stage.line("cut", how=self._chance.choice(["silent", "refused"]))
+            case "fault":
+                cloud = self._chance.choice(["mews", "stripe"])
+                where = self._chance.choice(MEWS_WRITES) if cloud == "mews" else "*"
+                fault = self._chance.choice(FAULTS)
+                await self._stage.fault(cloud, where, fault, times=self._chance.randint(1, 3))
+            case "stop":
+                self._stop(self._chance.choice(["sync", "appliance"]))
+            case _:
+                await self._kill(what.removeprefix("kill "))
+
+    def _stop(self, role: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            pid = self._stage.pid_of(role)
+            os.kill(pid, signal.SIGSTOP)
+            self._stopped.add(pid)
+
+    async def _kill(self, role: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            pid = self._stage.pid_of(role)
+            self._stage.kill(role)
+            self._stopped.discard(pid)
+            await self._stage.back(role, pid)
+
+    async def _channel_sells(self, number: int) -> None:
+        today = await business_date(self._stage) if not self._stopped else None
+        if today is None:
+            return
+        await self._stage.post(
+            "/clouds/mews/reservations",
+            {
+                "LastName": f"Guest{number}",
+                "Category": self._chance.choice(["double", "single"]),
+                "StartUtc": f"{today + timedelta(days=3)}T14:00:00Z",
+                "EndUtc": f"{today + timedelta(days=4)}T10:00:00Z",
+                "Adults": 1,
+                "NightsMinor": [9_000],
+                "Channel": "Booking.com",
+            },
+        )
+        self.found.counts["channel sold"] += 1
+
+    async def _heal(self) -> None:
+        for pid in self._stopped:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGCONT)
+        self._stopped.clear()
+        await self._stage.delete("/clouds/faults")
+        await self._stage.line("heal")
+
+    async def _progress(self) -> None:
+        healed_s, healed_ms = self._clock.monotonic(), self._clock.read().wall_ms
+        while True:
+            status = await self.status()
+            passed_s = self._clock.monotonic() - healed_s
+            if status is not None:
+                mews = _of(status, "mews")
+                limited = mews["state"] in {"limited", "refused"}
+                if mews["queued"] == 0 or limited or (mews["last_confirmed_ms"] or 0) > healed_ms:
+                    break
+            if passed_s > BACK_S_MAX:
+                self.found.broken.append(f"schedule {self.found.schedules}: no progress at all")
+                return
+            await sleep(self._clock, LOOK_S)
+        self.found.progress_s.append(passed_s)
+        if passed_s > PROGRESS_S_MAX:
+            self.found.broken.append(
+                f"schedule {self.found.schedules}: no progress for {passed_s:.1f} s"
+            )
+
+    async def shown(self) -> dict[str, str]:
+        """What waits for a person: lanes and sentences."""
+        status = await self.status()
+        return {} if status is None else {p["entity"]: p["sentence"] for p in status["parked"]}
+
+    async def status(self) -> dict[str, Any] | None:
+        """What sync says of itself; None while it is not there."""
+        path = self._stage.data / "run" / "sync.sock"
+        try:
+            said = await asyncio.to_thread(ask, path, ["status"])
+        except SyncAwayError:
+            return None
+        found: dict[str, Any] | None = said.get("status")
+        return found
+
+
+async def weather(folder: Path, schedules: int, seed: int) -> Weathered:
+    """So many bursts over one property, then silence, then the judgement."""
+    clock = SystemClock(floor_path=None, trust=ClockTrust.SYSTEM)
+    told, stop = Told(), asyncio.Event()
+    async with staged(Scenery(folder=folder, pull_interval_s=5.0), clock) as stage:
+        today = await business_date(stage)
+        bursts = Bursts(stage, clock, seed)
+
+        async def guests(story: Story) -> None:
+            number = 0
+            while not stop.is_set():
+                await story.guest(number)
+                number += 1
+                await sleep(clock, 1.0)
+
+        story = asyncio.ensure_future(guests(Story(stage, told, today, seed=seed)))
+        try:
+            for number in range(schedules):
+                await bursts.go(number)
+        finally:
+            stop.set()
+        await story
+        await _quiet(bursts, clock)
+        found = bursts.found
+        found.guests = told.guests
+        found.broken += await judge(stage, told)
+        found.shown = await bursts.shown()
+        found.broken += await _equal(stage, found.shown)
+    return found
+
+
+async def _quiet(bursts: Bursts, clock: SystemClock) -> None:
+    deadline_s = clock.monotonic() + QUIET_S_MAX
+    calm = 0
+    while clock.monotonic() < deadline_s:
+        status = await bursts.status()
+        queued = None if status is None else sum(c["queued"] for c in status["counterparties"])
+        calm = calm + 1 if queued == 0 else 0
+        # The pull, its commands and their echo are over two looks later.
+        if calm > 150:
+            return
+        await sleep(clock, LOOK_S)
+    bursts.found.broken.append("the queue did not become empty")
+
+
+async def _equal(stage: Stage, shown: dict[str, str]) -> list[str]:
+    """Every booking of the PMS is one stay, every sale of the box one booking, in one state.
+
+    What a person has been told about, by lane, may differ in its state, never in its number.
+    """
+    rows = (await stage.get("/clouds/mews/reservations"))["Reservations"]
+    facts = await Feed(stage.data / "run" / "command.sock").all()
+    linked: Counter[str] = Counter()
+    ended: dict[str, str] = {}
+    name_of: dict[str, str] = {}
+    for fact in facts:
+        body, kind = fact["body"], fact["kind"].rpartition(".v")[0]
+        if kind in {"stays.booked", "stays.upstream_linked"} and body.get("upstream_id"):
+            linked[body["upstream_id"]] += 1
+            name_of[body["stay_id"]] = body["upstream_id"]
+        if kind in {"stays.checked_in", "stays.checked_out", "stays.cancelled"}:
+            ended[body["stay_id"]] = kind.partition(".")[2]
+    theirs = {row["Id"]: row["State"] for row in rows}
+    by_us = Counter(row["ChannelNumber"] for row in rows if row.get("Origin") == "Connector")
+    broken = [f"{ref} is {n} bookings at the PMS" for ref, n in by_us.items() if n > 1]
+    broken += [f"{name} is {linked[name]} stays here" for name in theirs if linked[name] != 1]
+    wanted = {"checked_in": "Started", "checked_out": "Processed", "cancelled": "Canceled"}
+    for stay_id, end in ended.items():
+        state = theirs.get(name_of.get(stay_id, ""))
+        if state != wanted[end] and f"stay:{stay_id}" not in shown:
+            broken.append(f"{stay_id} is {end} here and {state} at the PMS")
+    return broken
+
+
+def _of(status: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(c for c in status["counterparties"] if c["name"] == name)
+    return found
