@@ -62,13 +62,9 @@ class WrongClock:
 class SyncBench:
     """One property. `running` may be dropped and made again on the same sync.db: a kill."""
 
-<<<<<<< HEAD
     # What a test may put between sync and the clouds, before it starts again.
     dial: Dial | None = None
     wrap: Callable[[Transport], Transport] = staticmethod(lambda transport: transport)
-=======
-    dial: Dial | None = None  # set by those who listen to a vendor's stream
->>>>>>> 2649e94 (sync: who moves into a room waits for whoever leaves it)
 
     def __init__(self, folder: Path, clock: VirtualClock, nursery: Nursery) -> None:
         self.clock = clock
