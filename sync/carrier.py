@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, assert_never
 from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.tasks import Nursery
 from sync.gate import Gate
-from sync.ledger import FINAL, OPEN, Effect, EffectState, Ledger
+from sync.ledger import FINAL, OPEN, Effect, EffectState, Ledger, Priority
 from sync.manners import full_jitter_ms
 from sync.outcome import (
     Again,
@@ -38,6 +38,9 @@ UNDER_WAY_MAX: Final = 8
 TRIES_MAX: Final = 12
 RETRY_MS_MIN: Final = 1_000
 RETRY_MS_MAX: Final = 60_000
+# After a reconnect the window of overselling is to be shut within 30 s (anchors.md R5); a vendor
+# whose list is broken must not keep check-ins from it for longer than twice that.
+SALES_FIRST_S_MAX: Final = 60.0
 STARTABLE: Final = frozenset({EffectState.QUEUED, EffectState.UNKNOWN, EffectState.RECONCILING})
 # What a later act that is done makes needless, although a person was asked to look at it.
 MAKES_NEEDLESS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -99,12 +102,26 @@ class Carrier:
         self._posted: list[asyncio.Event] = []
         self._on_change: list[Callable[[], None]] = []
         self.paused: set[str] = set()  # counterparties that must be reconciled first
+        # Until when (monotonic s) nothing but sales may be sent: the new bookings come in first.
+        self._sales_first: dict[str, float] = {}
         for pusher in pushers.values():
             pusher.gate.on_open(self.wake)
 
     def wake(self) -> None:
         """There may be something to do."""
         self._wake.set()
+
+    def sales_first(self, counterparty: str) -> None:
+        """From now on only sales go there, until the look at what was sold is done (R5).
+
+        A look that cannot be done holds the rest back for a minute, not for ever (law 5).
+        """
+        self._sales_first[counterparty] = self._clock.monotonic() + SALES_FIRST_S_MAX
+
+    def all_may_go(self, counterparty: str) -> None:
+        """What was sold there is known here."""
+        if self._sales_first.pop(counterparty, None) is not None:
+            self.wake()
 
     def posts_to(self, event: asyncio.Event) -> None:
         """Set this event whenever a command for the box was written."""
@@ -159,11 +176,17 @@ class Carrier:
             pusher = self._pushers.get(effect.counterparty)
             if pusher is None or effect.counterparty in self.paused or pusher.gate.closed_ms():
                 continue
+            if effect.priority > Priority.SALE and self._is_held_back(effect.counterparty):
+                continue
             task = self._nursery.mortal(f"effect {effect.id}", self._carry(effect, pusher))
             self._under_way[effect.lane] = task
             task.add_done_callback(functools.partial(self._landed, effect.lane))
             started = True
         return started
+
+    def _is_held_back(self, counterparty: str) -> bool:
+        until_s = self._sales_first.get(counterparty)
+        return until_s is not None and self._clock.monotonic() < until_s
 
     def _landed(self, lane: str, _done: asyncio.Task[Any]) -> None:
         self._under_way.pop(lane, None)

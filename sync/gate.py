@@ -128,9 +128,9 @@ class Gate:
         """How the counterparty is at the moment."""
         return self._breaker
 
-    def on_open(self, callback: Callable[[], None]) -> None:
-        """Call back when the way is free again."""
-        self._on_open.append(callback)
+    def on_open(self, callback: Callable[[], None], *, first: bool = False) -> None:
+        """Call back when the way is free again; `first`: before those who asked earlier."""
+        self._on_open.insert(0 if first else len(self._on_open), callback)
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call back when the standing changed."""

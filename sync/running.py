@@ -126,14 +126,13 @@ class Running:
         self._changed = asyncio.Event()
         self.carrier.on_change(self._changed.set)
         self.feeds.on_news(self._news_of_a_feed)
-        for gate in self.gates.values():
-            gate.on_open(self.look_now.set)
-            gate.on_change(self._changed.set)
+        self._wire_gates()
         self.reception = self._receive(settings)
         self._take_up()
 
     def start(self) -> None:
         """Start every task; each is the role's death if it ends."""
+        self._sales_first()
         self._nursery.deadly("sync: feed", self.follower.run())
         self._nursery.deadly("sync: effects", self.carrier.run())
         self._nursery.deadly("sync: home", self.deliverer.run())
@@ -176,6 +175,8 @@ class Running:
         """One look at the PMS; what it brought is put on its way."""
         assert self.pull is not None, "no PMS is configured"
         done = await self.pull.look()
+        if done:
+            self.carrier.all_may_go(self.pull.source.name)
         name = self.pull.source.name
         if done and name in self.carrier.paused:
             with self.ledger.transaction():
@@ -282,6 +283,18 @@ class Running:
     def _news_of_a_feed(self) -> None:
         self.deliverer.news.set()
         self._changed.set()
+
+    def _wire_gates(self) -> None:
+        if self.pull is not None:
+            # Before the carrier is woken by the same opening.
+            self.pull.source.gate.on_open(self._sales_first, first=True)
+        for gate in self.gates.values():
+            gate.on_open(self.look_now.set)
+            gate.on_change(self._changed.set)
+
+    def _sales_first(self) -> None:
+        if self.pull is not None:
+            self.carrier.sales_first(self.pull.source.name)
 
     def _take_up(self) -> None:
         found = self.carrier.recover()

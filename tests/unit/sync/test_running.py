@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from support.sync_bench import SyncBench
+from appliance.engines.stays.messages import CheckedIn
+from support.sync_bench import ARRIVAL, DEPARTURE, SyncBench
 from sync.ledger import EffectState
 from sync.running import Running
 from twin.clouds.faults import Fault
+from twin.clouds.mews import State
 from twin.line import Cut
+
+GET_ALL = "reservations/getAll/2023-06-06"
 
 
 async def until_quiet(bench: SyncBench, limit_s: float = 600.0) -> None:
@@ -235,3 +239,49 @@ async def park_the_sale(running: Running) -> None:
     """Let the box's type be one that Mews does not have."""
     running.mirror.put_room_type("double", "Double", "not an id of theirs")
     await running.carrier.step()
+
+
+async def _back_with_a_check_in_waiting(bench: SyncBench) -> str:
+    """A guest came in the dark and another was sold by a channel; the list is slow to answer."""
+    due = bench.book_upstream(room=True)
+    bench.running.start()
+    await until_quiet(bench)
+    bench.clouds.line.cut(Cut.REFUSED)
+    bench.box.say_booked(due, "due_1")
+    bench.box.say(
+        CheckedIn(
+            stay_id="due_1",
+            room_id="r101",
+            arrival=ARRIVAL,
+            departure=DEPARTURE,
+            business_date=ARRIVAL,
+        )
+    )
+    bench.sell("stay_9", room_id=None)
+    await bench.clock.advance(60)
+    return due
+
+
+async def test_after_the_dark_sales_and_new_bookings_go_before_check_ins(bench: SyncBench) -> None:
+    due = await _back_with_a_check_in_waiting(bench)
+    store = bench.clouds.mews.store
+    bench.clouds.mews.faults.plan(GET_ALL, Fault.SLOW, times=None, delay_s=15.0)
+    bench.clouds.line.heal()
+    await bench.clock.advance(12)
+    assert bench.bookings() == 2, "the sale did not wait for the list"
+    assert store.reservations[due].state is State.CONFIRMED, "the check-in did"
+    bench.clouds.mews.faults.clear()
+    await bench.clock.advance(30)
+    assert store.reservations[due].state is State.STARTED
+
+
+async def test_a_list_that_is_broken_holds_a_check_in_back_for_a_minute_not_for_ever(
+    bench: SyncBench,
+) -> None:
+    due = await _back_with_a_check_in_waiting(bench)
+    # The list of changes is refused for good; single bookings can be read.
+    bench.clouds.mews.faults.plan("orderItems/getAll", Fault.CONFLICT, times=None)
+    bench.book_upstream()
+    bench.clouds.line.heal()
+    await bench.clock.advance(150)
+    assert bench.clouds.mews.store.reservations[due].state is State.STARTED
