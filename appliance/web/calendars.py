@@ -14,7 +14,8 @@ from aiohttp import web
 from icalendar import Calendar, Event
 
 from appliance.engines.calendar import queries as calendar
-from appliance.engines.calendar.giving import CLOSURE, Given, given
+from appliance.engines.calendar.closing import CLOSURE
+from appliance.engines.calendar.giving import Given, given
 from appliance.engines.inventory import queries as inventory
 from appliance.engines.stays import queries as stays
 from appliance.kernel.clock import Clock

@@ -9,7 +9,7 @@ import strawberry
 
 from appliance.asked import Answer, Date, Info, NotForYouError, answer
 from appliance.engines.calendar import projection
-from appliance.engines.calendar.messages import SetAllotment
+from appliance.engines.calendar.messages import OpenNights, SetAllotment
 from appliance.engines.calendar.projection import Availability
 from appliance.kernel.messages import Role
 
@@ -130,4 +130,23 @@ class Mutation:
     ) -> Answer:
         """How many rooms may be sold offline in these nights; without a number: the default."""
         command = SetAllotment(room_type_id=str(room_type_id), start=start, end=end, rooms=rooms)
+        return await answer(info, command, id)
+
+    @strawberry.mutation
+    async def open_nights(
+        self,
+        info: Info,
+        id: str,
+        room_type_id: strawberry.ID,
+        start: Date,
+        end: Date,
+        room_id: strawberry.ID | None = None,
+    ) -> Answer:
+        """Open nights that a channel closed, to sell them to the guest who stands here."""
+        command = OpenNights(
+            room_type_id=str(room_type_id),
+            room_id=None if room_id is None else str(room_id),
+            start=start,
+            end=end,
+        )
         return await answer(info, command, id)

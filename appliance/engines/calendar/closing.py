@@ -7,11 +7,20 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
-from appliance.engines.calendar.messages import CloseNights, NightsClosed, Refusal, Stretch
+from appliance.engines.calendar.messages import (
+    CloseNights,
+    NightsClosed,
+    NightsOpened,
+    OpenNights,
+    Refusal,
+    Stretch,
+)
 from appliance.engines.calendar.rules import Crowd, Spot, room_again
 from appliance.kernel.engine import Context, Decision, No
 from appliance.kernel.values import nights
 
+# What a closure's name begins with; a stay's id never does.
+CLOSURE: Final = "closure:"
 # Three years of single nights; no channel sells further ahead.
 NIGHTS_MAX: Final = 1_100
 
@@ -53,6 +62,18 @@ def close_nights(state: Shut, command: CloseNights, _context: Context) -> Decisi
             left=stretches_of(night for night in wanted if night not in set(closed)),
         ),
         *room_again(state.crowd, command.closure_id, state.own, after),
+    ]
+
+
+def open_nights(closures: Sequence[str], command: OpenNights, _context: Context) -> Decision:
+    """Open what these closures hold of the nights; who sleeps or will sleep there is no closure."""
+    if not 0 < (command.end - command.start).days <= NIGHTS_MAX:
+        return Refusal.BAD_DATES
+    if not closures:
+        return Refusal.NOT_HELD
+    return [
+        NightsOpened(closure_id=closure_id, start=command.start, end=command.end)
+        for closure_id in closures
     ]
 
 

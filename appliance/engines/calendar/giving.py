@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from appliance.engines.calendar.closing import stretches_of
+from appliance.engines.calendar.closing import CLOSURE, stretches_of
 
-CLOSURE: Final = "closure:"
 # 128 bits: no two stays of all hotels meet, and no stay id can be read back.
 UID_HEX_CHARS: Final = 32
 

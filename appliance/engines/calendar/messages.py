@@ -12,6 +12,8 @@ from appliance.kernel.messages import Admission, Command, Event, Role, asked, fa
 # People reach the calendar through what they do (a stay, an amenity booking), whose engine asks in
 # the same transaction: nobody frees a room-night under a guest by asking the calendar itself.
 KEEPERS = frozenset({Role.SERVICE})
+# What is only closed is nobody's: a guest of the channel may stand at the desk.
+OPENERS = frozenset({Role.FRONT_DESK, Role.MANAGER, Role.ADMIN})
 
 
 class Refusal(StrEnum):
@@ -151,6 +153,22 @@ class AllotmentSet(Event):
     rooms: int | None
 
 
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenNights(Command):
+    """A person opens closed nights [start, end) to sell them: of a room, or of a type's closures.
+
+    What is not sold may be closed again by whoever closed it, a feed within a day.
+    """
+
+    name: ClassVar[str] = "calendar.open_nights"
+    roles: ClassVar[frozenset[Role]] = OPENERS
+    room_type_id: str
+    room_id: str | None
+    start: date
+    end: date
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightsHeld(Event):
@@ -234,3 +252,14 @@ class NightsClosed(Event):
     since: date
     stretches: tuple[Stretch, ...]
     left: tuple[Stretch, ...] = ()
+
+
+@fact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightsOpened(Event):
+    """A person opened what a closure held of [start, end)."""
+
+    kind: ClassVar[str] = "calendar.nights_opened.v1"
+    closure_id: str
+    start: date
+    end: date

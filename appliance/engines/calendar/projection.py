@@ -12,6 +12,7 @@ from appliance.engines.calendar.messages import (
     HolderReleased,
     NightsClosed,
     NightsHeld,
+    NightsOpened,
     ResourceClaimed,
     ResourceReleased,
     RoomAgain,
@@ -136,6 +137,14 @@ def _nights_closed(db: Connection, event: NightsClosed, _recorded: Recorded) -> 
                 )
 
 
+def _nights_opened(db: Connection, event: NightsOpened, _recorded: Recorded) -> None:
+    for table in ("calendar_hold", "calendar_claim"):
+        db.execute(
+            f"DELETE FROM {table} WHERE holder_id = ? AND night >= ? AND night < ?",  # noqa: S608 - two names
+            (event.closure_id, event.start.isoformat(), event.end.isoformat()),
+        )
+
+
 def _note_beyond(db: Connection, event: NightsHeld) -> None:
     """A night that stays held for the same type is as much beyond the rooms as it was."""
     stretch = (event.holder_id, event.start.isoformat(), event.end.isoformat())
@@ -217,6 +226,7 @@ PROJECTION = Projection(
         RoomStatusSet: _room_status_set,
         NightsHeld: _nights_held,
         NightsClosed: _nights_closed,
+        NightsOpened: _nights_opened,
         ResourceClaimed: _resource_claimed,
         ResourceReleased: _resource_released,
         HolderReleased: _holder_released,

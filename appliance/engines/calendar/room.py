@@ -10,6 +10,7 @@ from appliance.engines.calendar.messages import (
     CloseNights,
     ConfirmHold,
     HoldNights,
+    OpenNights,
     ReleaseHolder,
     ReleaseResource,
     SetAllotment,
@@ -146,6 +147,29 @@ def _load_closure(facts: Facts, command: CloseNights, _context: Context) -> clos
     )
 
 
+def _opening_stream(command: OpenNights, _context: Context) -> str:
+    return f"opened/{command.room_id or command.room_type_id}"
+
+
+def _load_closures(facts: Facts, command: OpenNights, _context: Context) -> tuple[str, ...]:
+    """Closures of the very room, or those of the type that are of no room."""
+    rows = facts.rows(
+        "SELECT DISTINCT h.holder_id FROM calendar_hold h LEFT JOIN calendar_claim c"
+        " ON c.holder_id = h.holder_id AND c.night = h.night"
+        " WHERE h.room_type_id = ? AND h.night >= ? AND h.night < ?"
+        " AND substr(h.holder_id, 1, ?) = ? AND c.resource IS ? ORDER BY h.holder_id",
+        (
+            command.room_type_id,
+            command.start.isoformat(),
+            command.end.isoformat(),
+            len(closing.CLOSURE),
+            closing.CLOSURE,
+            None if command.room_id is None else f"{ROOM}{command.room_id}",
+        ),
+    )
+    return tuple(holder for (holder,) in rows)
+
+
 def _load_claims(
     facts: Facts, command: ClaimResource | ReleaseResource, _context: Context
 ) -> rules.Claims:
@@ -213,6 +237,12 @@ ENGINE = Engine(
             stream=lambda command, _: f"allotment/{command.room_type_id}",
             load=allotting.load,
             decide=allotting.set_allotment,
+        ),
+        Handling(
+            command=OpenNights,
+            stream=_opening_stream,
+            load=_load_closures,
+            decide=closing.open_nights,
         ),
         Handling(
             command=ConfirmHold,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.engines.calendar.closing import NIGHTS_MAX
-from appliance.engines.calendar.messages import CloseNights, Refusal, Stretch
+from appliance.engines.calendar.messages import CloseNights, OpenNights, Refusal, Stretch
 from appliance.engines.stays.messages import AssignRoom, CheckIn
 from appliance.kernel.messages import Command, Refused, Who
 from support.desk import CLERK, SYNC
@@ -110,6 +110,36 @@ def test_who_was_beyond_the_rooms_has_room_again(hotel: Hotel) -> None:
     assert [what for _, what in hotel.conflicts(stays[2])] == ["overbooked"]
     hotel.done(closure(), SYNC)
     assert hotel.conflicts(stays[2]) == []
+
+
+def opening(first: int, last: int, room_id: str | None = "r101") -> OpenNights:
+    return OpenNights(room_type_id="double", room_id=room_id, start=day(first), end=day(last))
+
+
+def test_a_clerk_opens_closed_nights_for_the_guest_who_is_here(hotel: Hotel) -> None:
+    hotel.done(closure((0, 3)), SYNC)
+    hotel.done(opening(0, 2), CLERK)
+    assert closed(hotel) == [day(2).isoformat()]
+    stay_id = hotel.sell(room_id="r101")["stay_id"]
+    hotel.done(CheckIn(stay_id=stay_id))
+    # Whoever closed it closes what was not sold again.
+    hotel.done(closure((0, 3)), SYNC)
+    assert closed(hotel) == [day(1).isoformat(), day(2).isoformat()]
+
+
+def test_closures_of_a_type_and_of_a_room_are_opened_apart(hotel: Hotel) -> None:
+    hotel.done(closure((0, 1), closure_id="closure:room"), SYNC)
+    hotel.done(closure((0, 1), room_id=None, closure_id="closure:type"), SYNC)
+    hotel.done(opening(0, 1, room_id=None), CLERK)
+    assert (len(closed(hotel, "closure:room")), closed(hotel, "closure:type")) == (1, [])
+
+
+def test_nobodys_stay_is_opened(hotel: Hotel) -> None:
+    stay_id = hotel.learned(room_id="r101")
+    for command in (opening(0, 2), opening(0, 2, room_id=None), opening(0, 2, room_id="r9")):
+        assert no(hotel, command, CLERK) == Refusal.NOT_HELD
+    assert no(hotel, opening(2, 2), CLERK) == Refusal.BAD_DATES
+    assert len(hotel.held(stay_id)) == 2
 
 
 def test_what_cannot_be_closed_is_refused(hotel: Hotel) -> None:
