@@ -30,8 +30,10 @@ TOKENS_MAX: Final = 5
 REPLACEMENTS_MAX: Final = 2
 # Renewed so long before its end, so that no request meets the end on its way.
 RENEW_BEFORE_MS: Final = 600_000
-# Asked again after an answer that never came: 5 s, then four times longer each time, up to this.
-UNANSWERED_WAIT_MS: Final = 5_000
+# A healed line must be noticed within ten seconds, also when it died under this very question.
+TIMEOUT_S: Final = 5.0
+# Asked again after an answer that never came: 2 s, then four times longer each time, up to this.
+UNANSWERED_WAIT_MS: Final = 2_000
 UNANSWERED_WAIT_MS_MAX: Final = 1_800_000
 # The vendor's token is good for a day; without `expires_in` we believe in an hour.
 EXPIRES_S_DEFAULT: Final = 3_600
@@ -219,7 +221,7 @@ class GuestyTokens:
                 "Accept": "application/json",
             },
             body=urlencode(form).encode(),
-            timeout_s=2 * PROBE_TIMEOUT_S,
+            timeout_s=TIMEOUT_S,
         )
 
 
