@@ -35,7 +35,10 @@ from kiosk.screens.rooms import Rooms
 from kiosk.screens.search import Search
 from kiosk.screens.sign_in import SignedInAs, SignIn
 from kiosk.screens.stay import StayPage
+from kiosk.screens.sync import SyncPage
+from kiosk.screens.undo import Undo
 from kiosk.screens.walk_in import WalkIn
+from kiosk.screens.walks import Walks
 from kiosk.work import start
 
 PAGES: dict[str, type[Page]] = {
@@ -52,6 +55,9 @@ PAGES: dict[str, type[Page]] = {
     "conflicts": Conflicts,
     "hand_over": HandOverPage,
     "money": MoneyPage,
+    "walks": Walks,
+    "undo": Undo,
+    "sync": SyncPage,
     "night_audit": NightAudit,
     "health": HealthPage,
 }

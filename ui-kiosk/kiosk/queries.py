@@ -47,7 +47,8 @@ def _act(name: str, label: str, **arguments: str) -> Act:
 _LINE = """id code state arrival departure roomTypeId roomId roomNumber roomReady adults children
   channel atRisk due unfinished guests { given family }
   balance { dueMinor pendingMinor currency } conflicts { id open }"""
-_CONFLICT = "id stayId what boxSays upstreamSays atMs open"
+_CONFLICT = """id stayId what boxSays upstreamSays atMs open upstreamVersion decideByMs overdue
+  items { field boxSays upstreamSays boxBy boxTerminal boxAtMs upstreamAtMs }"""
 _REQUEST = "id stayId roomNumber type status text atMs"
 _OPENING = "id stayId doorTitle askedMs outcome refusal evidence sentence"
 _ALARM = "deviceId roomId alarm sentence sinceMs daysLeft seenBy"
@@ -137,6 +138,30 @@ CONFLICTS = Query[list[words.Conflict]](
     root="conflicts",
     text=f"query Conflicts {{ conflicts(open: true) {{ {_CONFLICT} }} }}",
     shape=list[words.Conflict],
+    empty=[],
+)
+CROWDED = Query[list[words.CrowdedNight]](
+    name="Crowded",
+    root="crowdedNights",
+    text="""query Crowded { crowdedNights { roomTypeId night rooms held inHouse decideByMs overdue
+  candidates { rank nights rateMinor currency ota stay { id roomNumber guests { given family } }
+    alternatives { way roomTypeId title free roomId roomNumber } } } }""",
+    shape=list[words.CrowdedNight],
+    empty=[],
+)
+DECISIONS = Query[list[words.Decision]](
+    name="Decisions",
+    root="decisions",
+    text="""query Decisions { decisions { id stayId kind atMs by undoable why steps
+  changes { what before after } } }""",
+    shape=list[words.Decision],
+    empty=[],
+)
+ALLOTMENT = Query[list[words.Allotment]](
+    name="Allotment",
+    root="allotment",
+    text="query Allotment { allotment(nights: 1) { roomTypeId rooms sold left } }",
+    shape=list[words.Allotment],
     empty=[],
 )
 REQUESTS = Query[list[words.Request]](
@@ -230,6 +255,18 @@ SETTLE_CONFLICT = _act(
     **_STAY,
     conflictId="ID!",
     takeUpstream="Boolean!",
+    accept="[ConflictPoint!]",
+)
+UNDO_DECISION = _act("undoDecision", "Undo a decision", **_STAY, decisionId="ID!")
+REHOUSE = _act("rehouse", "Another room", **_STAY, roomTypeId="ID!", roomId="ID")
+WALK_GUEST = _act(
+    "walkGuest",
+    "Another house",
+    **_STAY,
+    whereTo="String!",
+    costMinor="Minor!",
+    approvedBy="String",
+    approvedPin="String",
 )
 CUT_KEY = _act("cutKey", "Cut a key", **_STAY, **_REASON)
 REVOKE_KEY = _act("revokeKey", "End one key", doorId="ID!", keyId="ID!", **_REASON)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from kiosk import say
 from kiosk.desk import Desk
 from kiosk.words import MasterUse, Standing, Vital
@@ -104,6 +106,21 @@ def one_line(vital: Vital, now_ms: int) -> tuple[str, str, str, str]:
         waiting = str(vital.queued)
         waiting += f", oldest {say.age(now_ms - since)}" if since is not None else ""
     return vital.name, vital.state.upper(), _confirmed(vital, now_ms), waiting
+
+
+def sentence_of(vital: Vital, now_ms: int, tz: dt.tzinfo) -> str:
+    """As in: last confirmed 18:02 (3 h ago), 14 waiting, oldest 2 h 51 m."""
+    at_ms = vital.last_confirmed_ms
+    confirmed = (
+        "never confirmed"
+        if at_ms is None
+        else f"last confirmed {say.moment(at_ms, tz)} ({say.age(now_ms - at_ms)} ago)"
+    )
+    since = _since(vital, now_ms)
+    oldest = "" if since is None else f", oldest {say.age(now_ms - since)}"
+    waiting = f"{vital.queued} waiting{oldest}" if vital.queued else "nothing waits"
+    state = "" if vital.state == "ok" else f"{vital.state.upper()}: "
+    return f"{state}{confirmed}, {waiting}"
 
 
 def _worry(vital: Vital) -> tuple[int, str]:

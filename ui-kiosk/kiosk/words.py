@@ -222,6 +222,18 @@ class Key(Word, frozen=True):
     joiner: int = 0  # which further person of the stay; 0: the first
 
 
+class ConflictItem(Word, frozen=True):
+    """One point of a conflict: both versions, who said each of them, and when."""
+
+    field: str
+    box_says: str = ""
+    upstream_says: str = ""
+    box_by: str | None = None
+    box_terminal: str | None = None
+    box_at_ms: int | None = None
+    upstream_at_ms: int | None = None
+
+
 class Conflict(Word, frozen=True):
     """Two masters disagree; a person decides."""
 
@@ -232,6 +244,10 @@ class Conflict(Word, frozen=True):
     upstream_says: str = ""
     at_ms: int = 0
     open: bool = True
+    upstream_version: str | None = None
+    decide_by_ms: int | None = None
+    overdue: bool = False
+    items: list[ConflictItem] = []
 
 
 class Stay(Word, frozen=True):
@@ -411,3 +427,70 @@ class HandOver(Word, frozen=True):
     open_requests: list[Request] = []
     cash_minor: int = 0
     currency: str = ""
+
+
+class WayOut(Word, frozen=True):
+    """What may be offered to a guest whom there is no room for."""
+
+    way: str
+    room_type_id: str | None = None
+    title: str = ""
+    free: int = 0
+    room_id: str | None = None
+    room_number: str | None = None
+
+
+class Candidate(Word, frozen=True):
+    """A guest who is not here yet and might be asked; `rank` 1 first."""
+
+    rank: int
+    stay: Whose
+    nights: int = 1
+    rate_minor: int = 0
+    currency: str = ""
+    ota: bool = False
+    alternatives: list[WayOut] = []
+
+
+class CrowdedNight(Word, frozen=True):
+    """A night with more guests of a type than rooms."""
+
+    room_type_id: str
+    night: dt.date
+    rooms: int = 0
+    held: int = 0
+    in_house: int = 0
+    decide_by_ms: int | None = None
+    overdue: bool = False
+    candidates: list[Candidate] = []
+
+
+class Change(Word, frozen=True):
+    """One thing that a decision changed."""
+
+    what: str
+    before: str = ""
+    after: str = ""
+
+
+class Decision(Word, frozen=True):
+    """What the box decided by itself, or a person in the inbox, and may be taken back."""
+
+    id: str
+    stay_id: str
+    kind: str = ""
+    at_ms: int = 0
+    by: str = ""
+    changes: list[Change] = []
+    steps: list[str] = []
+    undoable: bool = False
+    why: str = ""
+
+
+class Allotment(Word, frozen=True):
+    """One type tonight: what may be sold while nobody outside answers."""
+
+    room_type_id: str
+    rooms: int = 0
+    sold: int = 0
+    left: int = 0

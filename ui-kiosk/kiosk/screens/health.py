@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual.binding import Binding, BindingType
+
 from kiosk.page import ListPage
 from kiosk.standing import one_line
 
@@ -21,6 +23,7 @@ class HealthPage(ListPage):
         ("Waiting", 16),
         ("Words", 14),
     )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("s", "app.go('sync')", "Outside")]
     EMPTY = "Nothing was heard from the box yet."
 
     async def load(self) -> None:
