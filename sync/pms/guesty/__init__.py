@@ -4,7 +4,7 @@ What is promised of it:
 
 | | how |
 |---|---|
-| a sale is one booking there, whatever answer is lost | our stay id is `originId` and `confirmationCode`; after a lost answer both lists are searched for it twice, ten seconds apart, before it is sent again |
+| a sale is one booking there, whatever answer is lost | our stay id is `originId` and `confirmationCode`; after a lost answer both lists are searched for it twice, six seconds apart, before it is sent again |
 | five tokens a day are enough | kept over restarts with their count and every cool-down; renewed before their end; asked for only when the line answers; a 401 or 403 is checked by one cheap question first |
 | another tenant's credentials read nothing | the `accountId` of the token is kept; another one is a person's work |
 | three limits at once, no answer 429 | 13/s, 116/min, 4,900/h kept over a restart, corrected by `X-RateLimit-Remaining-*`; new bookings pass what waits |

@@ -23,8 +23,9 @@ from sync.pms.port import NotAskableError
 NAMELESS: Final = "Guest"
 HTTP_TAKEN: Final = 401
 # A search may lag behind a create whose answer was lost: "not there" is believed when it was so
-# twice, so long apart. The vendor names no figure; it is more than any index of theirs needs.
-ABSENT_TWICE_MS: Final = 10_000
+# twice, so long apart. The vendor names no figure; a healed line must show progress within ten
+# seconds, and this is what that leaves.
+ABSENT_TWICE_MS: Final = 6_000
 
 
 class GuestyBooking:
