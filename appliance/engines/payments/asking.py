@@ -37,8 +37,9 @@ from appliance.engines.payments.state import BLOCKING, Ask, Kind, Paid
 from appliance.kernel.engine import Context, Decision, No, Yes
 from appliance.kernel.sealed import seal_later
 
-# What came by these goes back by the provider; cash and slips by hand.
-BY_PROVIDER = frozenset({"saved_card", "hold", "pay_link"})
+# What came by these goes back by the provider; cash and slips by hand. A stray lies there as well,
+# whichever folio it is on by now.
+BY_PROVIDER = frozenset({"saved_card", "hold", "pay_link", "stray"})
 
 
 def take_deposit(scene: Scene, command: TakeDeposit, context: Context) -> Decision:

@@ -137,10 +137,14 @@ def _due_lines(db: Connection, stay_id: str) -> dict[str, tuple[str, int, str, s
 
 def _checked_in(db: Connection, event: CheckedIn, recorded: Recorded) -> None:
     _settle_stay(db, event.stay_id, recorded)
-    for currency, held in journal.balance(db, journal.deposits(event.stay_id)).items():
+    _use_deposits(db, event.stay_id, recorded)
+
+
+def _use_deposits(db: Connection, stay_id: str, recorded: Recorded) -> None:
+    for currency, held in journal.balance(db, journal.deposits(stay_id)).items():
         # A deposit is a credit: it moves as it stands.
-        legs = moved(journal.deposits(event.stay_id), journal.guest(event.stay_id), -held, currency)
-        journal.post(db, recorded, "deposit_used", event.stay_id, legs)
+        legs = moved(journal.deposits(stay_id), journal.guest(stay_id), -held, currency)
+        journal.post(db, recorded, "deposit_used", stay_id, legs)
 
 
 def _undone(db: Connection, event: CheckInUndone, recorded: Recorded) -> None:
@@ -238,6 +242,9 @@ def _refund_noted(db: Connection, event: RefundNoted, recorded: Recorded) -> Non
         entry_id = journal.standing(db, event.refund_id, "refund_asked")
         if entry_id is not None:
             journal.reverse(db, recorded, entry_id, "refund_refused")
+            if _here(db, event.stay_id):
+                # Asked for before the check-in: what is a deposit again belongs to the folio now.
+                _use_deposits(db, event.stay_id, recorded)
 
 
 def _refunded(db: Connection, event: PaymentRefunded, recorded: Recorded) -> None:
@@ -257,10 +264,13 @@ def _refunded(db: Connection, event: PaymentRefunded, recorded: Recorded) -> Non
 def _provider(db: Connection, event: PaymentRefunded) -> str:
     if event.means != "stray":
         return _CLEARING[event.means]
+    # Given back as it was found, or as the payment of the stay that it was settled to.
     row = db.execute(
-        "SELECT provider FROM payments_stray WHERE stray_id = ?", (event.payment_id,)
+        "SELECT provider FROM payments_stray WHERE stray_id = ?1 OR provider_ref ="
+        " (SELECT provider_ref FROM payments_payment WHERE payment_id = ?1)",
+        (event.payment_id,),
     ).fetchone()
-    return str(row[0]) if row else CARDS
+    return str(row[0]) if row and row[0] else CARDS
 
 
 def _second(db: Connection, event: SecondChargeFound, recorded: Recorded) -> None:

@@ -102,7 +102,9 @@ def _load_by_payment(facts: Facts, command: RefundPayment, _context: Context) ->
     scene = _scene(facts, _owner(facts, _OWNER_OF_PAYMENT, command.payment_id))
     disputed = facts.row(
         "SELECT coalesce(sum(amount_minor), 0) FROM payments_dispute"
-        " WHERE payment_id = ? AND state != 'won'",
+        # A dispute may be heard of before its payment is: then only the reference says whose it is.
+        " WHERE state != 'won' AND (payment_id = ?1 OR provider_ref ="
+        " (SELECT provider_ref FROM payments_payment WHERE payment_id = ?1))",
         (command.payment_id,),
     )
     return replace(scene, disputed_minor=disputed[0] if disputed else 0)

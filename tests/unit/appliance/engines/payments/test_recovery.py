@@ -20,6 +20,7 @@ from appliance.engines.payments.messages import (
     NoteIntent,
     NoteRefund,
     NoteStrayPayment,
+    PaymentRefunded,
     PaymentSettled,
     RecordCash,
     RecoveryDue,
@@ -230,3 +231,74 @@ def test_money_that_nobody_knew_is_somebodys_or_goes_back(
     )
     # The other one's money is here still, and nobody's.
     assert sorted(rows) == [("clearing:stripe", 5_000), ("unallocated", -5_000)]
+
+
+@pytest.mark.parametrize("provider", ["stripe", "ccavenue"])
+def test_a_strays_money_that_is_on_a_folio_goes_back_by_its_provider(
+    hotel: Hotel, stay: str, provider: str
+) -> None:
+    stray = NoteStrayPayment(provider=provider, provider_ref="pi_9", **EUROS)
+    stray_id = hotel.done(stray, SYNC)["stray_id"]
+    hotel.done(SettleStray(stray_id=stray_id, stay_id=stay, reason="theirs"), MANAGER)
+    [paid] = told(hotel, PaymentSettled)
+    back = RefundPayment(payment_id=paid.payment_id, reason="ill", **EUROS)
+    refund_id = hotel.done(back)["refund_id"]
+    assert told(hotel, PaymentRefunded) == [], "nothing has gone back before the provider says so"
+    [refund] = told(hotel, RefundAsked)
+    assert (refund.provider_ref, refund.stay_id) == ("pi_9", stay)
+    hotel.done(NoteRefund(refund_id=refund_id, state=S.SUCCEEDED), SYNC)
+    assert balances(hotel) == {}
+
+
+def test_late_money_that_goes_back_leaves_nothing_in_the_books(hotel: Hotel, stay: str) -> None:
+    intent_id = deposit(hotel, stay, S.DECLINED)
+    hotel.done(NoteIntent(intent_id=intent_id, state=S.SUCCEEDED, provider_ref="pi_2"), SYNC)
+    [item] = [each for each in items(hotel) if each.what == "stray_money"]
+    hotel.done(SettleStray(stray_id=item.subject_id, stay_id=None, reason="not ours"), MANAGER)
+    [refund] = told(hotel, RefundAsked)
+    hotel.done(NoteRefund(refund_id=refund.refund_id, state=S.SUCCEEDED), SYNC)
+    assert balances(hotel) == {}
+
+
+def test_a_dispute_heard_before_its_payment_is_not_given_back_as_well(
+    hotel: Hotel, stay: str
+) -> None:
+    intent_id = str(hotel.done(TakeDeposit(stay_id=stay, **EUROS))["intent_id"])
+    dispute = NoteDispute(
+        dispute_id="dp",
+        provider="stripe",
+        provider_ref="pi_1",
+        state=DisputeState.OPEN,
+        due_s=NOW_S + 9,
+        **EUROS,
+    )
+    hotel.done(dispute, SYNC)
+    hotel.done(NoteIntent(intent_id=intent_id, state=S.SUCCEEDED, provider_ref="pi_1"), SYNC)
+    [paid] = told(hotel, PaymentSettled)
+    back = RefundPayment(payment_id=paid.payment_id, reason="ill", **EUROS)
+    assert hotel.refused(back) == Refusal.MORE_THAN_LEFT
+
+
+def test_a_refund_refused_after_the_check_in_is_owed_on_the_folio(hotel: Hotel) -> None:
+    sold = str(hotel.sell()["stay_id"])
+    hotel.done(SaveCardReference(stay_id=sold, customer_ref="cus_1", method_ref="pm_1"))
+    intent_id = str(
+        hotel.done(TakeDeposit(stay_id=sold, amount_minor=10_000, currency="EUR"))["intent_id"]
+    )
+    hotel.done(NoteIntent(intent_id=intent_id, state=S.SUCCEEDED, provider_ref="pi_1"), SYNC)
+    [paid] = told(hotel, PaymentSettled)
+    back = RefundPayment(payment_id=paid.payment_id, reason="another card", **EUROS)
+    refund_id = hotel.done(back)["refund_id"]
+    hotel.done(CheckIn(stay_id=sold, room_id="r101"))
+    hotel.done(NoteRefund(refund_id=refund_id, state=S.DECLINED), SYNC)
+    hotel.done(CheckOut(stay_id=sold))
+    # The whole price is paid: nobody is told that the guest left owing.
+    assert whats(hotel) == ["refund_failed"]
+    assert not any(account.startswith(("guest:", "deposits:")) for account in balances(hotel))
+
+
+def balances(hotel: Hotel) -> dict[str, int]:
+    rows = hotel.rows(
+        "SELECT account, balance_minor FROM payments_account WHERE balance_minor != 0"
+    )
+    return {str(row[0]): int(row[1]) for row in rows}
