@@ -65,15 +65,28 @@ def close_nights(state: Shut, command: CloseNights, _context: Context) -> Decisi
     ]
 
 
-def open_nights(closures: Sequence[str], command: OpenNights, _context: Context) -> Decision:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Openable:
+    """Closures that hold some of the nights asked for, what they hold of them, and who waits."""
+
+    closures: Sequence[str] = ()
+    spots: Sequence[Spot] = ()  # one for each closure and night
+    crowd: Crowd = field(default_factory=Crowd)
+
+
+def open_nights(state: Openable, command: OpenNights, _context: Context) -> Decision:
     """Open what these closures hold of the nights; who sleeps or will sleep there is no closure."""
     if not 0 < (command.end - command.start).days <= NIGHTS_MAX:
         return Refusal.BAD_DATES
-    if not closures:
+    if not state.closures:
         return Refusal.NOT_HELD
     return [
-        NightsOpened(closure_id=closure_id, start=command.start, end=command.end)
-        for closure_id in closures
+        *(
+            NightsOpened(closure_id=closure_id, start=command.start, end=command.end)
+            for closure_id in state.closures
+        ),
+        # No closure is ever beyond the rooms: which one is named here says nothing.
+        *room_again(state.crowd, state.closures[0], state.spots, []),
     ]
 
 

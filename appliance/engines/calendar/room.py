@@ -151,13 +151,13 @@ def _opening_stream(command: OpenNights, _context: Context) -> str:
     return f"opened/{command.room_id or command.room_type_id}"
 
 
-def _load_closures(facts: Facts, command: OpenNights, _context: Context) -> tuple[str, ...]:
+def _load_closures(facts: Facts, command: OpenNights, _context: Context) -> closing.Openable:
     """Closures of the very room, or those of the type that are of no room."""
     rows = facts.rows(
-        "SELECT DISTINCT h.holder_id FROM calendar_hold h LEFT JOIN calendar_claim c"
+        "SELECT h.holder_id, h.night FROM calendar_hold h LEFT JOIN calendar_claim c"
         " ON c.holder_id = h.holder_id AND c.night = h.night"
         " WHERE h.room_type_id = ? AND h.night >= ? AND h.night < ?"
-        " AND substr(h.holder_id, 1, ?) = ? AND c.resource IS ? ORDER BY h.holder_id",
+        " AND substr(h.holder_id, 1, ?) = ? AND c.resource IS ? ORDER BY h.holder_id, h.night",
         (
             command.room_type_id,
             command.start.isoformat(),
@@ -167,7 +167,16 @@ def _load_closures(facts: Facts, command: OpenNights, _context: Context) -> tupl
             None if command.room_id is None else f"{ROOM}{command.room_id}",
         ),
     )
-    return tuple(holder for (holder,) in rows)
+    closures = tuple(dict.fromkeys(holder for holder, _ in rows))
+    crowds = [_load_crowd(facts, closure_id) for closure_id in closures]
+    return closing.Openable(
+        closures=closures,
+        spots=[(command.room_type_id, date.fromisoformat(night)) for _, night in rows],
+        crowd=rules.Crowd(
+            beyond={holder: spots for each in crowds for holder, spots in each.beyond.items()},
+            over={spot: over for each in crowds for spot, over in each.over.items()},
+        ),
+    )
 
 
 def _load_claims(

@@ -150,3 +150,16 @@ def test_what_cannot_be_closed_is_refused(hotel: Hotel) -> None:
     assert no(hotel, closure((2, 4), since=3)) == Refusal.BAD_DATES
     assert no(hotel, closure((0, NIGHTS_MAX + 1))) == Refusal.BAD_DATES
     assert isinstance(hotel.ask(closure((0, 1)), CLERK), Refused)
+
+
+def test_who_was_beyond_the_rooms_has_room_again_once_a_clerk_opens_them(hotel: Hotel) -> None:
+    hotel.done(closure((0, 2), closure_id="closure:a"), SYNC)
+    hotel.done(closure((0, 2), room_id="r102", closure_id="closure:b"), SYNC)
+    stays = [hotel.learned(f"up-{number}") for number in range(3)]
+    beyond = [each for each in stays if hotel.conflicts(each)]
+    assert len(beyond) == 2
+    hotel.done(opening(0, 1), CLERK)
+    assert all(hotel.conflicts(each) for each in beyond), "the second night is closed still"
+    hotel.done(opening(1, 2), CLERK)
+    hotel.done(opening(0, 2, room_id="r102"), CLERK)
+    assert [hotel.conflicts(each) for each in beyond] == [[], []]
