@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS payments_intent (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS payments_intent_stay ON payments_intent (stay_id);
 CREATE INDEX IF NOT EXISTS payments_intent_state ON payments_intent (state);
+CREATE INDEX IF NOT EXISTS payments_intent_of ON payments_intent (of_id);
 CREATE TABLE IF NOT EXISTS payments_dispute (
     dispute_id TEXT PRIMARY KEY,
     provider TEXT NOT NULL,

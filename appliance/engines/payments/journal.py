@@ -39,8 +39,13 @@ CREATE TABLE IF NOT EXISTS payments_account (
     account TEXT NOT NULL,
     currency TEXT NOT NULL,
     balance_minor INTEGER NOT NULL,
+    own_sale INTEGER NOT NULL,
     PRIMARY KEY (account, currency)
-) STRICT, WITHOUT ROWID
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS payments_account_owed ON payments_account (account)
+    WHERE own_sale = 1 AND balance_minor > 0;
+CREATE INDEX IF NOT EXISTS payments_account_credit ON payments_account (account)
+    WHERE balance_minor < 0
 """
 TABLES: Final = ("payments_entry", "payments_leg", "payments_account")
 
@@ -207,11 +212,22 @@ def _post(
             (entry_id, leg_number, leg.account, leg.currency, leg.amount_minor),
         )
         db.execute(
-            "INSERT INTO payments_account VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+            "INSERT INTO payments_account VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
             " SET balance_minor = balance_minor + excluded.balance_minor",
-            (leg.account, leg.currency, leg.amount_minor),
+            (leg.account, leg.currency, leg.amount_minor, _own_sale(db, leg.account)),
         )
     return entry_id
+
+
+def _own_sale(db: Connection, account: str) -> bool:
+    """Whether it is a folio of a stay that we sold: these alone are looked through for debts."""
+    name, _, of = account.partition(":")
+    if name != "guest":
+        return False
+    row = db.execute(
+        "SELECT ours FROM payments_stay WHERE stay_id = ?", (of.partition("/")[0],)
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

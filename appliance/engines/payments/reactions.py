@@ -12,6 +12,7 @@ from appliance.engines.payments.messages import (
     IntentNoted,
     IntentState,
     PayLinkNoted,
+    PaymentSettled,
     RefundNoted,
     SecondChargeFound,
     StrayMoneyFound,
@@ -56,6 +57,8 @@ REACTIONS: Final = (
             CaptureNoted: _look_if_it_failed,
             RefundNoted: _look_if_it_failed,
             PayLinkNoted: _look_if_it_failed,
+            # It may have come for a stay that is off by now.
+            PaymentSettled: _look,
             SecondChargeFound: _look,
             StrayMoneyFound: _look,
             DisputeNoted: _look,

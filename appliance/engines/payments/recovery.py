@@ -34,7 +34,8 @@ ITEMS_MAX: Final = 200
 _FAILED: Final = "('declined', 'expired')"
 _GUARANTEE: Final = "('deposit', 'hold', 'link')"
 
-# One parameter, ?1: the wall clock's seconds. Columns as in `Item`.
+# One parameter, ?1: the wall clock's seconds. Columns as in `Item`. The writer asks this beside the
+# doors: every part begins at what is open, never at all the stays or intents there ever were.
 ITEMS: Final = f"""
 SELECT item_id, what, CASE WHEN EXISTS (SELECT 1 FROM payments_stay k WHERE k.stay_id = i.stay_id)
     THEN i.stay_id END, subject_id, amount_minor, currency, by_s, at_ms FROM (
@@ -82,14 +83,20 @@ SELECT item_id, what, CASE WHEN EXISTS (SELECT 1 FROM payments_stay k WHERE k.st
     UNION ALL
     SELECT 'owes:' || s.stay_id, 'departed_unpaid', s.stay_id, s.stay_id, sum(a.balance_minor),
         a.currency, NULL, 0
-    FROM payments_stay s JOIN payments_account a
+    FROM (SELECT DISTINCT substr(account, 7, instr(substr(account, 7) || '/', '/') - 1) AS stay_id
+            FROM payments_account WHERE own_sale = 1 AND balance_minor > 0) x
+        CROSS JOIN payments_stay s ON s.stay_id = x.stay_id CROSS JOIN payments_account a
         ON a.account IN ('guest:' || s.stay_id, 'guest:' || s.stay_id || '/company')
     WHERE s.phase = 'departed' AND s.ours = 1
     GROUP BY s.stay_id, a.currency HAVING sum(a.balance_minor) > 0
     UNION ALL
     SELECT 'off:' || s.stay_id, 'money_without_booking', s.stay_id, s.stay_id,
         -sum(a.balance_minor), a.currency, NULL, 0
-    FROM payments_stay s JOIN payments_account a
+    FROM (SELECT substr(account, 10) AS stay_id FROM payments_account
+            WHERE balance_minor < 0 AND account >= 'deposits:' AND account < 'deposits;'
+            UNION SELECT substr(account, 7) FROM payments_account
+            WHERE balance_minor < 0 AND account >= 'guest:' AND account < 'guest;') x
+        CROSS JOIN payments_stay s ON s.stay_id = x.stay_id CROSS JOIN payments_account a
         ON a.account IN ('deposits:' || s.stay_id, 'guest:' || s.stay_id)
     WHERE s.phase = 'off' GROUP BY s.stay_id, a.currency HAVING sum(a.balance_minor) < 0
 ) i WHERE item_id NOT IN (SELECT item_id FROM payments_accepted)

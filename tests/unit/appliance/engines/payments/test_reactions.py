@@ -15,7 +15,7 @@ from appliance.engines.payments.messages import (
 from appliance.engines.payments.rent_messages import AgreeRent
 from appliance.engines.payments.renting import LEASES_MAX
 from appliance.engines.payments.room import ENGINE
-from appliance.engines.stays.messages import RunNightAudit
+from appliance.engines.stays.messages import CancelStay, RunNightAudit
 from appliance.kernel.deciding import Asking
 from appliance.kernel.messages import Command, Done, Who
 from support.desk import CLERK, MANAGER, SYNC
@@ -71,3 +71,20 @@ async def test_the_night_audit_charges_every_rent_and_tells_what_is_left_over(
         assert counts["payments.rents_charged.v1"] == 2
         # The declined card and the night audit both looked: it was told once.
         assert counts["payments.recovery_due.v1"] == 1
+
+
+async def test_money_that_comes_for_a_stay_that_is_off_is_told_at_once(tmp_path: Path) -> None:
+    hotel = Hotel(tmp_path, more=[ENGINE])
+    stay_id = hotel.learned(arrival=day(1))
+    hotel.done(SaveCardReference(stay_id=stay_id, customer_ref="cus_1", method_ref="pm_1"))
+    hotel.close()
+    async with open_house(tmp_path, [*ENGINES, ENGINE]) as house:
+        deposit = TakeDeposit(stay_id=stay_id, amount_minor=5_000, currency="EUR")
+        intent_id = (await _asked(house, deposit))["intent_id"]
+        await _asked(house, CancelStay(stay_id=stay_id, reason="ill"))
+        await _at_rest(house)
+        said = NoteIntent(intent_id=intent_id, state=IntentState.SUCCEEDED, provider_ref="pi_1")
+        await _asked(house, said, SYNC)
+        await _at_rest(house)
+        [told] = await house.reader.rows("SELECT item_id FROM payments_told")
+        assert told == (f"off:{stay_id}",)

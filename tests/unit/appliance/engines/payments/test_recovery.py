@@ -302,3 +302,15 @@ def balances(hotel: Hotel) -> dict[str, int]:
         "SELECT account, balance_minor FROM payments_account WHERE balance_minor != 0"
     )
     return {str(row[0]): int(row[1]) for row in rows}
+
+
+def test_a_look_begins_at_what_is_open(hotel: Hotel) -> None:
+    """On the writer beside the doors, years of stays and intents are none of its work."""
+    plan = hotel.rows(f"EXPLAIN QUERY PLAN {recovery.UNTOLD}", NOW_S)
+    steps = [str(row[3]) for row in plan]
+    # What was found, what is open on an account, and what is rare in any house.
+    small = {"i", "x", "payments_second", "payments_stray", "payments_dispute"}
+    by_index = "SCAN payments_account USING INDEX payments_account_owed"
+    scans = {each for each in steps if each.startswith("SCAN ")} - {by_index}
+    assert scans <= {f"SCAN {each}" for each in small}
+    assert not [each for each in steps if each.endswith("payments_stay_phase (phase=?)")]
