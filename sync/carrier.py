@@ -6,10 +6,13 @@ import asyncio
 import functools
 import logging
 import random
+import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, assert_never
 
 from appliance.kernel.clock import Clock, sleep
+from appliance.kernel.discreet import where
 from appliance.kernel.tasks import Nursery
 from sync.gate import Gate
 from sync.ledger import FINAL, OPEN, Effect, EffectState, Ledger, Priority
@@ -31,8 +34,11 @@ from sync.outcome import (
 
 logger = logging.getLogger(__name__)
 
-# What may be under way at once, to all vendors: their limits bind long before this does.
+# What may be under way at once, to each vendor: its limits bind long before this does. All of it
+# may wait for one vendor's limit or silence, so no vendor has a place of another's (law 5).
 UNDER_WAY_MAX: Final = 8
+# A full disk is no reason to ask it again at once.
+DISK_AWAY_S: Final = 1.0
 # Tries after which an effect that must not be sent blindly for ever is shown to a person. Money
 # has its own end (23 h, then evidence) and is not counted.
 TRIES_MAX: Final = 12
@@ -98,7 +104,8 @@ class Carrier:
         self._nursery = nursery
         self._chance = chance or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._wake = asyncio.Event()
-        self._under_way: dict[str, asyncio.Task[Any]] = {}
+        self._under_way: dict[str, asyncio.Task[Any]] = {}  # by lane
+        self._places = Counter[str]()  # taken, by counterparty
         self._posted: list[asyncio.Event] = []
         self._on_change: list[Callable[[], None]] = []
         self.paused: set[str] = set()  # counterparties that must be reconciled first
@@ -133,14 +140,7 @@ class Carrier:
 
     def recover(self) -> int:
         """After a start: what was being sent may have arrived. Returns how many there were."""
-        now_ms = self._now_ms()
-        found = self._ledger.effects("state = 'sending'")
-        with self._ledger.transaction():
-            for effect in found:
-                sentence = "we stopped while it was being sent: it is looked up first"
-                self._enter(effect, EffectState.UNKNOWN, Unknown(sentence=sentence), look_first=1)
-                self._ledger.turn(effect.id, EffectState.UNKNOWN, sentence, now_ms, next_at_ms=0)
-        return len(found)
+        return self._take_up("we stopped while it was being sent: it is looked up first")
 
     async def run(self) -> None:
         """For ever: start what may start, wait for news or for the next time."""
@@ -168,11 +168,27 @@ class Carrier:
         """Whether nothing is under way."""
         return not self._under_way
 
+    def _take_up(self, sentence: str) -> int:
+        """What is being sent, and by nobody here, may have arrived."""
+        sending = self._ledger.effects("state = 'sending'")
+        found = [effect for effect in sending if effect.lane not in self._under_way]
+        if not found:
+            return 0
+        unknown = Unknown(sentence=sentence)
+        with self._ledger.transaction():
+            for effect in found:
+                self._enter(effect, EffectState.UNKNOWN, unknown, look_first=1, next_at_ms=0)
+        return len(found)
+
     def _start_ready(self) -> bool:
         started = False
+        try:
+            self._take_up("its answer could not be written down: it is looked up first")
+        except sqlite3.Error as error:
+            logger.warning("effects: the disk takes nothing: %s", where(error))
         for effect in self._ledger.heads(self._now_ms(), tuple(self._under_way)):
-            if len(self._under_way) >= UNDER_WAY_MAX:
-                break
+            if self._places[effect.counterparty] >= UNDER_WAY_MAX:
+                continue
             pusher = self._pushers.get(effect.counterparty)
             if pusher is None or effect.counterparty in self.paused or pusher.gate.closed_ms():
                 continue
@@ -180,7 +196,9 @@ class Carrier:
                 continue
             task = self._nursery.mortal(f"effect {effect.id}", self._carry(effect, pusher))
             self._under_way[effect.lane] = task
-            task.add_done_callback(functools.partial(self._landed, effect.lane))
+            self._places[effect.counterparty] += 1
+            landed = functools.partial(self._landed, effect.lane, effect.counterparty)
+            task.add_done_callback(landed)
             started = True
         return started
 
@@ -188,8 +206,9 @@ class Carrier:
         until_s = self._sales_first.get(counterparty)
         return until_s is not None and self._clock.monotonic() < until_s
 
-    def _landed(self, lane: str, _done: asyncio.Task[Any]) -> None:
+    def _landed(self, lane: str, counterparty: str, _done: asyncio.Task[Any]) -> None:
         self._under_way.pop(lane, None)
+        self._places[counterparty] -= 1
         self._wake.set()
         for callback in self._on_change:
             callback()
@@ -208,6 +227,14 @@ class Carrier:
     # -- one effect ------------------------------------------------------------------------------
 
     async def _carry(self, effect: Effect, pusher: Pusher) -> None:
+        try:
+            await self._try(effect, pusher)
+        except sqlite3.Error as error:
+            # Before it was sent it waits as it did; after that it is taken up and looked up.
+            logger.error("effect %s was not written down: %s", effect.id, where(error))  # noqa: TRY400 - see `where`
+            await sleep(self._clock, DISK_AWAY_S)
+
+    async def _try(self, effect: Effect, pusher: Pusher) -> None:
         ready = self._commit_intent(effect.id)
         if ready is None:
             return
@@ -299,17 +326,25 @@ class Carrier:
             case Again() | Unknown():
                 return self._once_more(effect, pusher, outcome)
             case NewAttempt():
-                attempt = effect.attempt + 1
-                key = f"{effect.id}.{attempt}"
-                return EffectState.QUEUED, {
-                    "attempt": attempt,
-                    "idempotency_key": key,
-                    "first_sent_ms": None,
-                    "look_first": 0,
-                    "next_at_ms": 0,
-                }
+                return EffectState.QUEUED, self._anew(effect)
             case _:
                 assert_never(outcome)
+
+    def _anew(self, effect: Effect) -> dict[str, Any]:
+        """Another key, and nothing of the last: its time is judged as if it had never been sent."""
+        # The first new attempt goes at once; a vendor that makes us begin again and again waits.
+        wait_ms = 0
+        if effect.attempt > 1:
+            wait_ms = full_jitter_ms(effect.attempt, RETRY_MS_MIN, RETRY_MS_MAX, self._chance)
+        attempt = effect.attempt + 1
+        return {
+            "attempt": attempt,
+            "idempotency_key": f"{effect.id}.{attempt}",
+            "first_sent_ms": None,
+            "tries": 0,
+            "look_first": 0,
+            "next_at_ms": self._now_ms() + wait_ms if wait_ms else 0,
+        }
 
     def _not_sent(self, effect: Effect, outcome: NotSent) -> tuple[EffectState, dict[str, Any]]:
         fields: dict[str, Any] = {

@@ -222,11 +222,12 @@ class Ledger:
             self._depth += 1
             try:
                 yield
-            except BaseException:
-                self.db.execute("ROLLBACK")
-                raise
-            else:
                 self.db.execute("COMMIT")
+            except BaseException:
+                # A full disk ends some transactions by itself, and a COMMIT that fails ends none.
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
             finally:
                 self._depth -= 1
         finally:
@@ -334,6 +335,7 @@ class Ledger:
         A lane's head is its oldest open effect. What is parked lets the rest of its lane pass,
         except a sale: without the booking, nothing behind it can be said to the vendor. Who moves
         into a room waits for whoever, by an earlier act, moves out of it: a vendor refuses two.
+        Nobody waits for a guest whose sale is parked: the vendor has never heard of that one.
         """
         rows = self.db.execute(
             f"SELECT {_EFFECT} FROM effect e"  # noqa: S608 - constants only
@@ -343,7 +345,9 @@ class Ledger:
             "     OR (b.state IN ('parked', 'manual') AND b.kind = 'pms.book')))"
             " AND NOT EXISTS (SELECT 1 FROM effect b WHERE b.frees_room = e.takes_room"
             "   AND b.seq < e.seq AND b.counterparty = e.counterparty"
-            "   AND b.state IN ('queued', 'sending', 'unknown', 'reconciling'))"
+            "   AND b.state IN ('queued', 'sending', 'unknown', 'reconciling')"
+            "   AND NOT EXISTS (SELECT 1 FROM effect s WHERE s.lane = b.lane AND s.seq < b.seq"
+            "     AND s.kind = 'pms.book' AND s.state IN ('parked', 'manual')))"
             " ORDER BY priority, seq",
             (now_ms,),
         )

@@ -158,6 +158,8 @@ class Breaker:
 
     def failed(self, now_ms: int, sentence: str, chance: random.Random) -> Breaker:
         """No answer, or an error of theirs."""
+        if self.standing is Standing.LIMITED and now_ms < self.until_ms:
+            return self  # what was under way ends no cool-down: a probe would go too early
         failures = self.failures + 1
         if failures < FAILURES_TO_OPEN and self.standing is Standing.OK:
             return replace(self, failures=failures)

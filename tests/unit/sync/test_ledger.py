@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,14 @@ def test_a_file_of_an_earlier_release_gains_what_this_one_needs(tmp_path: Path) 
     assert again.owe(draft("a1", "a", "pms.start"), 1)
     assert [effect.takes_room for effect in again.effects("true")] == [None]
     again.close()
+
+
+def test_nobody_waits_for_a_room_that_only_a_parked_sale_could_free(ledger: Ledger) -> None:
+    ledger.owe(draft("a.book", "a", "pms.book", priority=0), 1)
+    ledger.owe(replace(draft("a.out", "a", "pms.process"), frees_room="room:1"), 1)
+    ledger.owe(replace(draft("b.in", "b"), takes_room="room:1"), 1)
+    assert heads(ledger) == ["a.book"]
+    (sale,) = ledger.effects("natural_key = 'a.book'")
+    ledger.turn(sale.id, EffectState.PARKED, "they refuse it", 2)
+    # The vendor never heard of the first guest, so nobody is in the room there.
+    assert heads(ledger) == ["b.in"]

@@ -72,6 +72,15 @@ def test_what_the_vendor_says_is_obeyed_and_no_shorter() -> None:
     assert breaker.wait_ms(18_000) == 0
 
 
+def test_a_line_that_fails_meanwhile_does_not_end_a_cool_down() -> None:
+    breaker = Breaker().limited(1_000, 3_600_000, CHANCE)
+    for _ in range(FAILURES_TO_OPEN + 1):
+        breaker = breaker.failed(2_000, "cut", CHANCE)
+    assert breaker.wait_ms(2_000) == 3_599_000
+    later = breaker.failed(3_700_000, "cut", CHANCE)
+    assert later.standing is Standing.DOWN
+
+
 def test_without_a_word_of_theirs_we_back_off_longer_each_time() -> None:
     breaker, waits = Breaker(), []
     for number in range(40):

@@ -1,0 +1,167 @@
+"""Promises of the carrier: no counterparty holds up another, no effect is left half sent."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.kernel.tasks import Nursery
+from appliance.kernel.virtual_clock import VirtualClock
+from sync.carrier import UNDER_WAY_MAX, Carrier
+from sync.gate import Gate
+from sync.ledger import Draft, Effect, EffectState, Ledger
+from sync.outcome import Homeward, NewAttempt, Outcome, Succeeded
+from sync.transport import Answer, NoAnswer, Request
+
+
+class Silence:
+    async def send(self, request: Request) -> Answer | NoAnswer:
+        raise AssertionError(f"nothing is sent here: {request.url}")
+
+
+class Vendor:
+    """A pusher that answers when it is let."""
+
+    gives_up = True
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.open = asyncio.Event()
+        self.open.set()
+        self.outcomes: list[Outcome] = []
+        self.pushed: list[Effect] = []
+        self.looked_up: list[str] = []
+
+    async def reconcile(self, effect: Effect) -> Outcome | None:
+        self.looked_up.append(effect.natural_key)
+        return None
+
+    async def push(self, effect: Effect) -> Outcome:
+        self.pushed.append(effect)
+        await self.open.wait()
+        return self.outcomes.pop(0) if self.outcomes else Succeeded(sentence="done")
+
+    def told(self, effect: Effect, state: EffectState, outcome: Outcome | None) -> list[Homeward]:
+        del effect, state, outcome
+        return []
+
+    def retell(self, effect: Effect, generation: int) -> list[Homeward]:
+        del effect, generation
+        return []
+
+
+class House:
+    def __init__(self, folder: Path) -> None:
+        self.clock = VirtualClock(1_786_723_200_000)
+        self.ledger = Ledger(folder / "sync.db")
+        self.nursery = Nursery(on_death=lambda *_: None)
+        self.vendors = {name: Vendor(self._gate(name)) for name in ("guesty", "stripe")}
+        self.carrier = Carrier(
+            ledger=self.ledger,
+            pushers=self.vendors,
+            clock=self.clock,
+            nursery=self.nursery,
+            chance=random.Random(1),
+        )
+
+    def _gate(self, name: str) -> Gate:
+        return Gate(name=name, rules=(), ledger=self.ledger, clock=self.clock, transport=Silence())
+
+    def owe(self, key: str, counterparty: str, **fields: Any) -> None:
+        draft = Draft(
+            natural_key=key,
+            counterparty=counterparty,
+            lane=f"lane:{key}",
+            kind="pms.start",
+            body=b"{}",
+            priority=1,
+            made_ms=5,
+            **fields,
+        )
+        self.ledger.owe(draft, self.clock.read().wall_ms)
+
+    def state(self, key: str) -> EffectState:
+        return self.ledger.effects("natural_key = ?", key)[0].state
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> Any:
+    found = House(tmp_path)
+    yield found
+    await found.nursery.close()
+    found.ledger.close()
+
+
+async def test_a_vendor_that_is_slow_leaves_room_for_the_others(house: House) -> None:
+    slow = house.vendors["guesty"]
+    slow.open.clear()
+    for number in range(3 * UNDER_WAY_MAX):
+        house.owe(f"guesty.{number}", "guesty")
+    house.owe("stripe.charge", "stripe")
+    stepping = asyncio.ensure_future(house.carrier.step())
+    for _ in range(20):
+        await asyncio.sleep(0)  # noqa: TID251 - lets the others run; no time passes
+    assert house.state("stripe.charge") is EffectState.SUCCEEDED
+    assert len(slow.pushed) == UNDER_WAY_MAX
+    slow.open.set()
+    await stepping
+
+
+async def test_an_answer_that_could_not_be_written_down_is_looked_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.owe("one", "guesty")
+
+    def no_disk(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(house.carrier, "_enter", no_disk)
+        await house.clock.run_until(house.carrier.step(), limit_s=10)
+    assert house.state("one") is EffectState.SENDING
+    await house.carrier.step()
+    assert house.vendors["guesty"].looked_up == ["one"]
+    assert house.state("one") is EffectState.SUCCEEDED
+
+
+async def test_a_new_attempt_starts_without_the_tries_of_the_last(house: House) -> None:
+    stripe = house.vendors["stripe"]
+    stripe.outcomes = [NewAttempt(sentence="there is no such thing")]
+    house.owe("charge", "stripe")
+    await house.carrier.step()
+    await house.carrier.step()
+    assert [(each.attempt, each.tries) for each in stripe.pushed] == [(1, 1), (2, 1)]
+
+
+async def test_a_commit_that_fails_leaves_no_transaction_open(house: House) -> None:
+    class Reluctant:
+        """A connection whose first COMMIT fails, as on a full disk."""
+
+        def __init__(self, db: sqlite3.Connection) -> None:
+            self.db = db
+            self.willing = False
+
+        @property
+        def in_transaction(self) -> bool:
+            return self.db.in_transaction
+
+        def execute(self, sql: str, *values: Any) -> Any:
+            if sql == "COMMIT" and not self.willing:
+                self.willing = True
+                raise sqlite3.OperationalError("database or disk is full")
+            return self.db.execute(sql, *values)
+
+    db = house.ledger.db
+    house.ledger.db = Reluctant(db)  # type: ignore[assignment]
+    with pytest.raises(sqlite3.OperationalError), house.ledger.transaction():
+        house.ledger.keep("a", 1)
+    assert not db.in_transaction
+    with house.ledger.transaction():
+        house.ledger.keep("b", 2)
+    house.ledger.db = db
+    assert (house.ledger.kept("a", int), house.ledger.kept("b", int)) == (None, 2)
