@@ -44,11 +44,16 @@ class WrongClock:
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self.wrong_ms = 0
+        self.doubt_ms = 0
 
     def read(self) -> Reading:
-        """Off by the mistake."""
+        """Off by the mistake, and unsure by so much more than the other."""
         reading = self._clock.read()
-        return replace(reading, wall_ms=reading.wall_ms + self.wrong_ms)
+        return replace(
+            reading,
+            wall_ms=reading.wall_ms + self.wrong_ms,
+            uncertainty_ms=reading.uncertainty_ms + self.doubt_ms,
+        )
 
     def monotonic(self) -> float:
         """As the other."""

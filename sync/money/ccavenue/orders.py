@@ -118,7 +118,9 @@ class CCAvenueOrders:
             return "This link has ended. Please ask the front desk for a new one."
         if any(each.state is OrderState.PAID for each in statuses):
             return "It is paid already. Thank you."
-        if times and _under_way(statuses, now_ms - times[-1]):
+        # An attempt that was opened while we looked is under way, whatever the look says.
+        newer = len(times) > max(1, len(statuses))
+        if times and (newer or _under_way(statuses, now_ms - times[-1])):
             return "A payment is under way already. Please finish it there, or wait a while."
         if len(times) >= ATTEMPTS_MAX:
             return "This was tried too often. Please ask at the front desk."

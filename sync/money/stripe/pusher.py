@@ -31,6 +31,10 @@ from sync.transport import Answer, NoAnswer
 NAME: Final = "stripe"
 # Stripe may forget a key after 24 h; then the same request charges again (cloud.md 2.1).
 SAME_KEY_MS_MAX: Final = 23 * 3_600_000
+# Our clock was wrong by more than this when it was first sent: Stripe's own time is kept instead.
+CLOCKS_APART_MS: Final = 3_600_000
+# Where it is kept, in the effect's progress.
+THEIR_SENT_MS: Final = "their_sent_ms"
 _NO_TIME: Final = NotSent(sentence="we do not know the time, and Stripe has not told it yet")
 
 
@@ -77,7 +81,7 @@ class Stripe:
         found = await self._deeds[effect.kind].look_up(effect)
         if found is not None:
             return found
-        if now_ms - (effect.first_sent_ms or now_ms) >= SAME_KEY_MS_MAX:
+        if _age_ms(effect, now_ms) >= SAME_KEY_MS_MAX:
             return _absent(effect, now_ms)
         # Our first request may still be on its way, so the key stays the same.
         return None
@@ -87,8 +91,13 @@ class Stripe:
         now_ms = await self.client.sure_now_ms()
         if now_ms is None:
             return _NO_TIME
-        in_doubt = effect.first_sent_doubt_ms >= DOUBT_MS_MAX and effect.tries > 1
-        old = now_ms - (effect.first_sent_ms or now_ms) >= SAME_KEY_MS_MAX
+        self._note_their_time(effect, now_ms)
+        in_doubt = (
+            effect.first_sent_doubt_ms >= DOUBT_MS_MAX
+            and effect.tries > 1
+            and THEIR_SENT_MS not in effect.progress
+        )
+        old = _age_ms(effect, now_ms) >= SAME_KEY_MS_MAX
         # The carrier has reconciled already where the effect says so.
         if (in_doubt or old) and not effect.look_first:
             found = await self.reconcile(effect)
@@ -128,6 +137,15 @@ class Stripe:
             self._ledger.owe(draft, now_ms)
 
     # -- sending ---------------------------------------------------------------------------------
+
+    def _note_their_time(self, effect: Effect, now_ms: int) -> None:
+        """A box that woke in the past would take each key for old, and begin anew for ever."""
+        if effect.tries > 1:
+            return
+        apart = abs(now_ms - (effect.first_sent_ms or now_ms)) > CLOCKS_APART_MS
+        if apart or THEIR_SENT_MS in effect.progress:
+            effect.progress[THEIR_SENT_MS] = now_ms
+            self._ledger.note_progress(effect.id, effect.progress)
 
     def _request(self, effect: Effect) -> Frozen:
         return self._set_ups.request(effect) if effect.kind == SET_UP else thaw(effect.body)
@@ -175,6 +193,14 @@ def _judged(  # noqa: PLR0911 - one way out for each kind of answer
         return own
     said = str(error.get("code") or error.get("type") or status)
     return Refused(sentence=f"Stripe refused the request ({said})")
+
+
+def _age_ms(effect: Effect, now_ms: int) -> int:
+    """How long ago its key was first used; none before anything was sent under it."""
+    if effect.tries <= 1:
+        return 0
+    sent_ms: int = effect.progress.get(THEIR_SENT_MS, effect.first_sent_ms or now_ms)
+    return now_ms - sent_ms
 
 
 def _absent(effect: Effect, now_ms: int) -> Outcome:

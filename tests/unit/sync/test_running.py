@@ -285,3 +285,23 @@ async def test_a_list_that_is_broken_holds_a_check_in_back_for_a_minute_not_for_
     bench.clouds.line.heal()
     await bench.clock.advance(150)
     assert bench.clouds.mews.store.reservations[due].state is State.STARTED
+
+
+async def test_a_row_that_nobody_foresaw_stops_one_look_and_no_charge(
+    bench: SyncBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> bool:
+        raise KeyError("UpdatedUtc of Ms Doe")
+
+    pull = bench.running.pull
+    assert pull is not None
+    with monkeypatch.context() as strange:
+        strange.setattr(pull, "look", broken)
+        bench.running.start()
+        bench.ask_deposit()
+        await bench.clock.advance(60)
+        assert bench.charges() == 1
+        [shown] = bench.running.report()["parked"]
+        assert (shown["entity"], "Doe" in shown["sentence"]) == ("mews", False)
+    await bench.clock.advance(60)
+    assert bench.running.report()["parked"] == []

@@ -288,6 +288,23 @@ async def test_a_guest_who_paid_in_two_windows_is_shown_to_a_person(money: Money
     assert (stray["our_ref"], stray["amount_minor"]) == ("NP-0001-2", AMOUNT_MINOR)
 
 
+async def test_two_windows_at_once_get_one_form(money: MoneyBench) -> None:
+    cloud = await linked(money)
+    await opened(money, cloud)
+    cloud.store.settle("NP-0001", Status.UNSUCCESSFUL)
+    ccavenue = money.sync.running.money.ccavenue
+    assert ccavenue is not None
+    effect = money.sync.effect("ccavenue.order")
+    looked = ccavenue.orders.look(effect)
+    statuses, _ = await money.sync.clock.run_until(looked, limit_s=60)
+    # Both have looked before either is given its form.
+    first = ccavenue.orders.open_attempt(money.sync.effect("ccavenue.order"), statuses)
+    second = ccavenue.orders.open_attempt(money.sync.effect("ccavenue.order"), statuses)
+    assert not isinstance(first, str)
+    assert isinstance(second, str)
+    assert "under way" in second
+
+
 async def test_a_kill_between_the_form_and_its_payment_forgets_no_order(money: MoneyBench) -> None:
     cloud = await linked(money)
     await opened(money, cloud)

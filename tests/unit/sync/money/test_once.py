@@ -223,3 +223,27 @@ async def test_one_whole_stay_lost_at_every_step(money: MoneyBench) -> None:
     assert [money.done(what) for what in ("authorized", "captured", "refunded")] == [1, 1, 1]
     given = money.sync.journal.read("payments.refunded")
     assert [entry["amount_minor"] for entry in given] == [AMOUNT_MINOR]
+
+
+@pytest.mark.parametrize("days_behind", [2, 300])
+async def test_a_box_that_woke_in_the_past_charges_once_and_under_one_key(
+    money: MoneyBench, days_behind: int
+) -> None:
+    """No battery in its clock, no time server: only the bank's own `Date` tells what day it is."""
+    clock = money.sync.own_clock
+    clock.wrong_ms = -days_behind * 86_400_000
+    clock.doubt_ms = (days_behind + 10) * 86_400_000
+    # The first request is still at the bank when the second try looks: nothing is to be seen.
+    money.sync.clouds.stripe.faults.plan("POST /v1/payment_intents", Fault.LOST_REQUEST)
+    money.sync.ask_deposit()
+    await money.turns(4)
+    effect = money.sync.effect("stripe.charge")
+    assert (effect.state, effect.attempt) == (EffectState.SUCCEEDED, 1)
+    assert money.done("charged") == 1
+    # Once the key may be forgotten there, evidence goes first, by the bank's time as well.
+    money.sync.clouds.stripe.faults.plan("POST /v1/payment_intents", Fault.LOST_ANSWER)
+    money.sync.ask_deposit(intent_id="intent_2")
+    await money.turn(look=False)
+    await dark(money, 25 * HOUR_S)
+    await money.turns(2)
+    assert money.done("charged") == 2
