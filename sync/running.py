@@ -21,6 +21,7 @@ from sync.inbox.hints import Hints
 from sync.inbox.reception import Reception
 from sync.inbox.words import Listener
 from sync.ledger import Ledger
+from sync.looking import Looks
 from sync.manners import Rule, Standing
 from sync.mirror import Mirror
 from sync.money.choosing import Looker, add_pulls, serve_pages
@@ -117,8 +118,15 @@ class Running:
             on_mismatch=self._reconcile_first,
         )
         add_pulls(self.money, self.carrier, self.ledger, clock)
+        self._looks = Looks(clock)
         self.lookers = [
-            Looker(pull, clock=clock, interval_s=settings.money_interval_s, on_news=self._wake_all)
+            Looker(
+                pull,
+                clock=clock,
+                interval_s=settings.money_interval_s,
+                on_news=self._wake_all,
+                looks=self._looks,
+            )
             for pull in self.money.pulls
         ]
         self.look_now = asyncio.Event()
@@ -143,7 +151,8 @@ class Running:
         for looker in self.lookers:
             self._nursery.deadly(f"sync: {looker.pull.name} look", looker.run())
         if self.money.pages and self.settings.pages_port:
-            pages = serve_pages(self.money, self.settings.pages_host, self.settings.pages_port)
+            host, port = self.settings.pages_host, self.settings.pages_port
+            pages = serve_pages(self.money, host, port, self.clock)
             self._nursery.deadly("sync: pages", pages)
         if self.reception is not None:
             self._nursery.deadly("sync: inbox", self.reception.run())
@@ -194,9 +203,8 @@ class Running:
     def report(self) -> Mapping[str, Any]:
         """How sync stands."""
         parked = [] if self.reception is None else [*self.reception.parked]
-        found = standing(
-            self.ledger, self.mirror, self.gates.values(), [*parked, *self.feeds.parked()]
-        )
+        elsewhere = [*parked, *self.feeds.parked(), *self._looks.parked()]
+        found = standing(self.ledger, self.mirror, self.gates.values(), elsewhere)
         calendars = self.feeds.counterparty()
         found["counterparties"] += [] if calendars is None else [calendars]
         return found
@@ -361,8 +369,8 @@ class Running:
             if gate.closed_ms():
                 wait_s = self.settings.pull_interval_s
                 continue
-            done = await self.look()
-            wait_s = self.settings.pull_interval_s if done else FAILED_LOOK_S
+            done = await self._looks.safely(pull.source.name, self.look)
+            wait_s = FAILED_LOOK_S if done is False else self.settings.pull_interval_s
 
     async def _follow_hints(self, pull: Puller) -> None:
         await self.follower.caught_up()
@@ -370,7 +378,9 @@ class Running:
             await self._hinted.wait()
             self._hinted.clear()
             # With the way closed they stay held, and the next look fetches them.
-            if not pull.source.gate.closed_ms() and await pull.look_at_hinted():
+            if pull.source.gate.closed_ms():
+                continue
+            if await self._looks.safely(f"{pull.source.name} hints", pull.look_at_hinted):
                 self._wake_all()
 
     async def _report_for_ever(self) -> None:

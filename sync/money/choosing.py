@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,7 @@ from sync.carrier import Carrier, Pusher
 from sync.gate import Gate
 from sync.inbox.plaid import PlaidKeys
 from sync.ledger import Ledger
+from sync.looking import Looks
 from sync.manners import CCAVENUE_RULES, PLAID_RULES, STRIPE_RULES
 from sync.mirror import Mirror
 from sync.money.ccavenue import CCAvenue, CCAvenueAccount, CCAvenuePull
@@ -25,6 +27,10 @@ from sync.money.stripe.learning import Learning
 from sync.money.stripe.pages import StripePages, link_of
 from sync.pms.choosing import MakeGate
 
+logger = logging.getLogger(__name__)
+
+# A port that is taken is tried again: whatever holds it may go.
+PORT_AGAIN_S: Final = 10.0
 # A look that failed although the way is free (a broken answer) is repeated after this.
 FAILED_LOOK_S: Final = 5.0
 
@@ -136,19 +142,37 @@ def add_pulls(money: Money, carrier: Carrier, ledger: Ledger, clock: Clock) -> N
         money.pages[CCAVENUE] = CCAvenuePages(pusher=ccavenue, pull=orders, ledger=ledger)
 
 
-async def serve_pages(money: Money, host: str, port: int) -> None:
-    """Show guests our pages, for ever. Raises OSError where the port is taken."""
-    async with listen(GuestPages(money.pages), host, port):
-        await asyncio.Event().wait()
+async def serve_pages(money: Money, host: str, port: int, clock: Clock) -> None:
+    """Show guests our pages, for ever; a port that is taken stops nothing else (law 5)."""
+    while True:
+        try:
+            async with listen(GuestPages(money.pages), host, port):
+                await asyncio.get_running_loop().create_future()
+        except OSError as error:
+            logger.warning(
+                "nothing can listen for guests at %s:%d (%s): free it or change"
+                " payments.pages_port; tried again",
+                host,
+                port,
+                error.strerror,
+            )
+        await sleep(clock, PORT_AGAIN_S)
 
 
 class Looker:
     """One pull, again and again: at its interval, and at once when it is told to."""
 
     def __init__(
-        self, pull: MoneyPull, *, clock: Clock, interval_s: float, on_news: Callable[[], None]
+        self,
+        pull: MoneyPull,
+        *,
+        clock: Clock,
+        interval_s: float,
+        on_news: Callable[[], None],
+        looks: Looks,
     ) -> None:
         self.pull = pull
+        self._looks = looks
         self._clock = clock
         self._interval_s = interval_s
         self._on_news = on_news
@@ -165,9 +189,10 @@ class Looker:
         """For ever."""
         while True:
             self.now.clear()
-            closed = self.pull.gate.closed_ms()
-            done = closed == 0 and await self.look()
-            await self._pause(self._interval_s if done or closed else FAILED_LOOK_S)
+            done: bool | None = None
+            if not self.pull.gate.closed_ms():
+                done = await self._looks.safely(self.pull.name, self.look)
+            await self._pause(FAILED_LOOK_S if done is False else self._interval_s)
 
     async def _pause(self, seconds: float) -> None:
         alarm = asyncio.ensure_future(sleep(self._clock, seconds))
