@@ -88,8 +88,11 @@ def release(body: Mapping[str, Any], _provider: str) -> Owed:
 
 
 def refund(body: Mapping[str, Any], provider: str) -> Owed:
-    """Money that goes back; CCAvenue has no interface of ours for it."""
-    by_hand = provider == CCAVENUE and body.get("means") == "pay_link"
+    """Money that goes back; CCAvenue has no interface of ours for it.
+
+    A stray is the house's own provider's, as a link is: whoever told of it takes it back.
+    """
+    by_hand = provider == CCAVENUE and body.get("means") in {"pay_link", "stray"}
     request = frozen.refund_body(
         refund_id=body["refund_id"],
         provider_ref=body["provider_ref"],
