@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, assert_never
 
+import msgspec
+
 from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.discreet import where
 from appliance.kernel.tasks import Nursery
+from sync.editing import FIELDS_OF, NotEditableError, edited
 from sync.gate import Gate
 from sync.ledger import FINAL, OPEN, Effect, EffectState, Ledger, Priority
 from sync.manners import full_jitter_ms
@@ -425,6 +428,34 @@ class Carrier:
             self._ledger.turn(effect_id, EffectState.SUCCEEDED, sentence, self._now_ms())
         self.wake()
         return "it is marked done"
+
+    def edit(
+        self,
+        effect_id: str,
+        changes: Mapping[str, str],
+        room_by_number: Callable[[str], str | None],
+    ) -> str:
+        """Change what a parked act tells the vendor, and try it again; says what was done."""
+        effect = self._ledger.effect(effect_id)
+        if effect is None:
+            return f"there is no effect {effect_id}"
+        if effect.state not in {EffectState.PARKED, EffectState.MANUAL}:
+            return f"it is {effect.state.value}: only parked and manual effects can be edited"
+        told = msgspec.json.decode(effect.body) if effect.kind in FIELDS_OF else {}
+        try:
+            after = edited(effect.kind, told, changes, room_by_number)
+        except NotEditableError as error:
+            return str(error)
+        said = ", ".join(f"{name} to {text}" for name, text in changes.items())
+        with self._ledger.transaction():
+            self._ledger.turn(
+                effect_id,
+                effect.state,
+                f"a person changed {said}",
+                self._now_ms(),
+                body=msgspec.json.encode(after),
+            )
+            return self.retry(effect_id)
 
     def waiting(self) -> int:
         """How many effects are open."""

@@ -76,11 +76,16 @@ async def _answer(running: Running, line: bytes) -> dict[str, Any]:  # noqa: PLR
             return {"lines": [running.retry(name)]}
         case ["done", name]:
             return {"lines": [running.carrier.settle_by_hand(name)]}
+        case ["edit", name, *changes]:
+            told = dict(each.split("=", 1) for each in changes if "=" in each)
+            done = running.carrier.edit(name, told, running.mirror.room_numbered)
+            return {"lines": [done]}
         case ["feeds", *more]:
             return {"lines": running.feeds.answer(more)}
         case _:
             return {
-                "error": "say one of: status, explain ID, retry ID, done ID, feeds, feeds accept NAME"
+                "error": "say one of: status, explain ID, retry ID, edit ID FIELD=VALUE, done ID,"
+                " feeds, feeds accept NAME"
             }
 
 

@@ -28,6 +28,7 @@ from sync.transport import HttpTransport, Transport
 # sysexits.h EX_CONFIG: starting it again will not help, a person must change something.
 EXIT_CONFIG = 78
 EXIT_AWAY = 69
+EXIT_USAGE = 64
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,17 @@ def explain(settings: Settings, name: str) -> None:
 def retry(settings: Settings, name: str) -> None:
     """Try a parked effect again; it is looked up at the vendor before anything is sent."""
     _say_lines(settings, ["retry", name])
+
+
+@sync.command(epilog="Example: nightporter sync edit eff_7k2 room=204")
+@click.argument("name", metavar="ID")
+@click.argument("changes", metavar="FIELD=VALUE", nargs=-1, required=True)
+@click.pass_obj
+def edit(settings: Settings, name: str, changes: tuple[str, ...]) -> None:
+    """Change what a parked act tells the vendor (room, departure, ...), and try it again."""
+    if strange := [each for each in changes if "=" not in each]:
+        _stop(f"{strange[0]!r} is no FIELD=VALUE, such as room=204", EXIT_USAGE)
+    _say_lines(settings, ["edit", name, *changes])
 
 
 @sync.command(epilog="Example: nightporter sync done eff_7k2")

@@ -92,6 +92,10 @@ class Mirror:
             name,
         )
 
+    def room_numbered(self, number: str) -> str | None:
+        """Our room by the number on its door."""
+        return self._one("SELECT room_id FROM room WHERE number = ?", number)
+
     def type_by(self, upstream_id: str, *names: str | None) -> str | None:
         """Our room type for a vendor's: by the installer's word, else by id or title."""
         found = self._one("SELECT room_type_id FROM room_type WHERE upstream_id = ?", upstream_id)

@@ -14,7 +14,7 @@ import msgspec
 
 from appliance.engines.inventory.messages import RoomAdded, RoomTypeAdded
 from appliance.engines.payments.messages import DepositAsked
-from appliance.engines.stays.messages import Booked, Guest, Night
+from appliance.engines.stays.messages import Booked, Guest, Night, RoomAssigned
 from appliance.kernel.clock import Reading
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.virtual_clock import VirtualClock
@@ -206,6 +206,19 @@ class SyncBench:
                 channel="walk_in",
             ),
             guests=[msgspec.json.encode(replace(ADA, email=f"{stay_id}@example.com")).decode()],
+        )
+
+    def say_assigned(self, stay_id: str, room_id: str) -> None:
+        """The desk gives a room."""
+        self.box.say(
+            RoomAssigned(
+                stay_id=stay_id,
+                room_id=room_id,
+                room_type_id="double",
+                previous_room_id=None,
+                arrival=ARRIVAL,
+                departure=DEPARTURE,
+            )
         )
 
     def book_upstream(self, *, room: bool = False) -> str:
