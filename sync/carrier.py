@@ -67,6 +67,9 @@ class Pusher(Protocol):
 
     gate: Gate
     gives_up: bool  # whether many tries park an effect
+    # How long after a lost answer a request may still be carried out there: until then "it is not
+    # there" proves nothing. 0 where a key makes a second sending harmless.
+    late_ms: int
 
     async def reconcile(self, effect: Effect) -> Outcome | None:
         """Look for the effect by our own reference; None: proven absent, `push` may follow.
@@ -180,7 +183,16 @@ class Carrier:
         unknown = Unknown(sentence=sentence)
         with self._ledger.transaction():
             for effect in found:
-                self._enter(effect, EffectState.UNKNOWN, unknown, look_first=1, next_at_ms=0)
+                pusher = self._pushers.get(effect.counterparty)
+                late_until_ms = self._now_ms() + (0 if pusher is None else pusher.late_ms)
+                self._enter(
+                    effect,
+                    EffectState.UNKNOWN,
+                    unknown,
+                    look_first=1,
+                    next_at_ms=0,
+                    late_until_ms=late_until_ms,
+                )
         return len(found)
 
     def _start_ready(self) -> bool:
@@ -241,16 +253,26 @@ class Carrier:
         ready = self._commit_intent(effect.id)
         if ready is None:
             return
+        pushed = False
         try:
             outcome = await pusher.reconcile(ready) if ready.look_first else None
-            if outcome is None:
+            outcome = outcome or self._not_proven(ready)
+            if pushed := outcome is None:
                 outcome = await pusher.push(ready)
         except Exception as error:
             # A rule of ours raised: this effect stops, the others go on (law 5).
             logger.exception("effect %s (%s) stopped", effect.id, effect.kind)
             sentence = f"Nightporter itself failed on it ({type(error).__name__}); look, then retry"
             outcome = Manual(sentence=sentence)
-        self._settle(ready.id, pusher, outcome)
+        self._settle(ready.id, pusher, outcome, pushed=pushed)
+
+    def _not_proven(self, effect: Effect) -> NotSent | None:
+        """What a vendor still has under way may be carried out after we looked for it."""
+        left_ms = effect.late_until_ms - self._now_ms()
+        if left_ms <= 0:
+            return None
+        sentence = "not there yet, but what was sent may still be carried out: looked up again"
+        return NotSent(sentence=sentence, wait_ms=left_ms)
 
     def _commit_intent(self, effect_id: str) -> Effect | None:
         now = self._clock.read()
@@ -267,11 +289,15 @@ class Carrier:
             self._ledger.turn(effect.id, EffectState.SENDING, "being sent", now.wall_ms, **fields)
         return self._ledger.effect(effect.id)
 
-    def _settle(self, effect_id: str, pusher: Pusher, outcome: Outcome) -> None:
+    def _settle(
+        self, effect_id: str, pusher: Pusher, outcome: Outcome, *, pushed: bool = False
+    ) -> None:
         effect = self._ledger.effect(effect_id)
         assert effect is not None, "an effect is never deleted"
         with self._ledger.transaction():
             state, fields = self._next(effect, pusher, outcome)
+            if pushed and isinstance(outcome, Unknown):
+                fields["late_until_ms"] = self._now_ms() + pusher.late_ms
             self._enter(effect, state, outcome, **fields)
 
     def _enter(self, effect: Effect, state: EffectState, outcome: Outcome, **fields: Any) -> None:
@@ -365,7 +391,8 @@ class Carrier:
         look = isinstance(outcome, Again) or outcome.look_first
         if pusher.gives_up and effect.tries >= TRIES_MAX:
             return EffectState.PARKED, {"look_first": 1}
-        wait_ms = full_jitter_ms(effect.tries, RETRY_MS_MIN, RETRY_MS_MAX, self._chance)
+        # The first repeat comes within two seconds: with the act's own patience, under ten.
+        wait_ms = full_jitter_ms(effect.tries - 1, RETRY_MS_MIN, RETRY_MS_MAX, self._chance)
         state = EffectState.RECONCILING if look else EffectState.UNKNOWN
         if isinstance(outcome, Unknown):
             state = EffectState.UNKNOWN

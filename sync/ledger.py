@@ -121,6 +121,7 @@ class Effect:
     turns: int
     takes_room: str | None
     frees_room: str | None
+    late_until_ms: int  # until then what was sent may still be carried out there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,7 @@ _CHANGEABLE: Final = frozenset(
         "first_sent_doubt_ms",
         "first_sent_ms",
         "idempotency_key",
+        "late_until_ms",
         "look_first",
         "next_at_ms",
         "progress",
@@ -193,9 +195,13 @@ class Ledger:
     def _settle_form(self) -> None:
         """Bring a file of an earlier release into the form of this one."""
         have = {row[1] for row in self.db.execute("PRAGMA table_info(effect)")}
-        for name in ("takes_room", "frees_room"):
+        for name, form in (
+            ("takes_room", "TEXT"),
+            ("frees_room", "TEXT"),
+            ("late_until_ms", "INTEGER NOT NULL DEFAULT 0"),
+        ):
             if name not in have:
-                self.db.execute(f"ALTER TABLE effect ADD COLUMN {name} TEXT")
+                self.db.execute(f"ALTER TABLE effect ADD COLUMN {name} {form}")
         self.db.execute(
             "CREATE INDEX IF NOT EXISTS effect_frees ON effect (frees_room, seq)"
             " WHERE frees_room IS NOT NULL"

@@ -23,6 +23,9 @@ from sync.mirror import Known
 # ten seconds of its healing (anchors.md Y2). Longer lists may think longer.
 ACT_TIMEOUT_S: Final = 7.0
 LIST_TIMEOUT_S: Final = 20.0
+# No booking system has idempotency keys, so one that is slow could carry out a request after we
+# gave it up and looked. A minute is what gateways hold a request for at most.
+LATE_MS: Final = 60_000
 
 
 class NotFetchedError(Exception):

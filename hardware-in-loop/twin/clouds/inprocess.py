@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final
 
 from appliance.kernel.clock import Clock, sleep
 from twin.clouds.wire import Cloud, Delivery, Reply, Request
@@ -29,6 +30,7 @@ class InProcess:
         self._clouds = dict(clouds)
         self._line = line
         self._clock = clock
+        self._under_way: set[asyncio.Future[Reply]] = set()
 
     async def send(
         self,
@@ -48,9 +50,7 @@ class InProcess:
             await self._never(began_s, timeout_s)
         lower = {name.lower(): text for name, text in (headers or {}).items()}
         request = Request(method=method, path=path, query=query, headers=lower, body=body)
-        reply = await cloud.answer(request)
-        if self._clock.monotonic() - began_s > timeout_s:
-            raise TimeoutError
+        reply = await self._answered(cloud.answer(request), began_s + timeout_s)
         if not await self._line.carry(len(reply.body)):
             if self._line.refused:
                 raise ConnectionResetError("the line was cut while waiting")
@@ -65,6 +65,20 @@ class InProcess:
             case Delivery.SILENT:
                 await self._never(began_s, timeout_s)
         raise TimeoutError
+
+    async def _answered(self, answer: Coroutine[Any, Any, Reply], deadline_s: float) -> Reply:
+        """The answer, while the caller has patience; what it gave up is carried out all the same."""
+        answering = asyncio.ensure_future(answer)
+        self._under_way.add(answering)
+        answering.add_done_callback(self._under_way.discard)
+        alarm = asyncio.ensure_future(sleep(self._clock, deadline_s - self._clock.monotonic()))
+        try:
+            await asyncio.wait({answering, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+        if not answering.done():
+            raise TimeoutError
+        return answering.result()
 
     def _find(self, url: str) -> tuple[Cloud, str, str]:
         for base, cloud in self._clouds.items():

@@ -42,6 +42,7 @@ class Stripe:
     """Pushes `stripe.*` effects; the effect's body is the request, byte for byte."""
 
     gives_up = False  # money is settled by evidence, not by losing patience
+    late_ms = 0  # the key, or an order id of its own, makes it one
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from sync.pms.guesty.source import RESERVATIONS
 from sync.pms.guesty.steps import MAKE_IT_SO, Act, Step
 from sync.pms.guesty.words import SOURCE, House, UnreadableError
 from sync.pms.linking import link_letter
-from sync.pms.port import NotFetchedError
+from sync.pms.port import LATE_MS, NotFetchedError
 
 # How the vendor calls money that came another way; since 2026-03-23 plain CASH may charge a card.
 METHOD: Final = {"cash": "RECORDED_CASH"}
@@ -42,6 +42,7 @@ class GuestyPush:
     """One counterparty of the carrier."""
 
     gives_up = True
+    late_ms = LATE_MS
 
     def __init__(
         self, *, client: GuestyClient, ledger: Ledger, mirror: Mirror, clock: Clock, home: Home

@@ -22,7 +22,7 @@ from sync.pms.hostaway.source import HOUSE, RESERVATIONS
 from sync.pms.hostaway.steps import MAKE_IT_SO, Act, nothing
 from sync.pms.hostaway.words import SOURCE, TITLE
 from sync.pms.linking import link_letter
-from sync.pms.port import NotFetchedError
+from sync.pms.port import LATE_MS, NotFetchedError
 
 # Until the listings are read, nothing can be said in Hostaway's words.
 NO_HOUSE_WAIT_MS = 2_000
@@ -35,6 +35,7 @@ class HostawayPush:
     """One counterparty of the carrier."""
 
     gives_up = True
+    late_ms = LATE_MS
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from sync.pms.mews.rows import known_of
 from sync.pms.mews.source import HOUSE, RESERVATIONS
 from sync.pms.mews.steps import MAKE_IT_SO, Act, Step
 from sync.pms.mews.words import SOURCE, House
-from sync.pms.port import NotFetchedError
+from sync.pms.port import LATE_MS, NotFetchedError
 
 # What Mews calls the ways in which money came.
 PAYMENT_TYPE: Final = {
@@ -51,6 +51,7 @@ class MewsPush:
     """One counterparty of the carrier."""
 
     gives_up = True
+    late_ms = LATE_MS
 
     def __init__(
         self, *, client: MewsClient, ledger: Ledger, mirror: Mirror, clock: Clock, home: Home

@@ -257,3 +257,18 @@ async def test_a_check_out_makes_up_for_a_check_in_that_mews_would_not_take(
     await house.settle()
     assert store.reservations[upstream].state is State.PROCESSED
     assert [each["sentence"] for each in house.running.report()["parked"]] == [kept]
+
+
+@pytest.mark.parametrize("delay_s", [8.0, 25.0, 45.0])
+async def test_a_sale_that_mews_carries_out_after_we_gave_it_up_is_one_booking(
+    house: Property, delay_s: float
+) -> None:
+    """Mews has no keys: looked for before it was carried out, it would be sent a second time."""
+    await house.settle()
+    house.clouds.mews.faults.plan("reservations/add", Fault.SLOW, delay_s=delay_s)
+    house.hotel.sell()
+    await house.clock.advance(180)
+    await house.settle()
+    assert house.journal.count("pms.reservation.added") == 1
+    assert house.stays() == 1
+    assert house.conflicts() == []
