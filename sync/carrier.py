@@ -296,7 +296,7 @@ class Carrier:
         assert effect is not None, "an effect is never deleted"
         with self._ledger.transaction():
             state, fields = self._next(effect, pusher, outcome)
-            if pushed and isinstance(outcome, Unknown):
+            if pushed and isinstance(outcome, Unknown | Manual):
                 fields["late_until_ms"] = self._now_ms() + pusher.late_ms
             self._enter(effect, state, outcome, **fields)
 

@@ -28,6 +28,7 @@ class Vendor:
     """A pusher that answers when it is let."""
 
     gives_up = True
+    late_ms = 0
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
