@@ -51,7 +51,13 @@ def plan(made: Made, now: Snapshot, today: date) -> Steps | Refusal:
 
 
 def _touched(before: Snapshot, after: Snapshot) -> list[str]:
+    """What nobody may have changed since: all of it, where the undoing ends or begins a stay.
+
+    Who was checked in and then moved to another room by the desk is not put out of that one.
+    """
     names = ("room_id", "room_type_id", "arrival", "departure", "nights")
+    if before.state is not after.state:
+        return list(names)
     return [name for name in names if getattr(before, name) != getattr(after, name)]
 
 

@@ -16,6 +16,7 @@ from appliance.engines.stays.messages import (
     ChangeDeparture,
     CheckIn,
     DecisionUndone,
+    MoveRoom,
     Refusal,
     RunNightAudit,
     SettleConflict,
@@ -237,3 +238,18 @@ async def test_the_list_says_what_each_undoing_would_do(hotel: Hotel, tmp_path: 
     assert len(told) == 2
     assert told[third] == ((), Refusal.CHANGED_SINCE)
     assert ((UndoStep.REINSTATE, UndoStep.ROOM_BACK), None) in told.values()
+
+
+@pytest.mark.parametrize("act", ["moved", "stays on"])
+def test_who_was_moved_or_stays_on_by_the_desk_since_is_not_put_out(hotel: Hotel, act: str) -> None:
+    stay_id = hotel.learned(room_id="r101")
+    hotel.learn(upstream_version="2", room_id="r101", state=StayState.IN_HOUSE)
+    undo = last(hotel)
+    if act == "moved":
+        hotel.done(MoveRoom(stay_id=stay_id, room_id="r102", reason="noise"))
+    else:
+        more = priced(day(2), day(3))
+        hotel.done(ChangeDeparture(stay_id=stay_id, departure=day(3), added_nights=more), MANAGER)
+    room_id = hotel.room_of(stay_id)
+    assert hotel.refused(undo) == Refusal.CHANGED_SINCE
+    assert (hotel.state_of(stay_id), hotel.room_of(stay_id)) == (StayState.IN_HOUSE, room_id)
