@@ -200,12 +200,19 @@ class ListPage(NavPage):
         return self.query_one("#table", DataTable)
 
     def on_mount(self) -> None:
+        """The columns, where no answer of the box came before them."""
+        self._add_columns()
+
+    def _add_columns(self) -> None:
         """Columns of fixed width: nothing ever spills."""
-        for title, width in self.COLUMNS:
-            self.table.add_column(title, width=width)
+        if not self.table.columns:
+            for title, width in self.COLUMNS:
+                self.table.add_column(title, width=width)
 
     def show(self, rows: Sequence[tuple[str, tuple[str, ...]]], as_of_ms: int | None) -> None:
         """Fill the table anew, the cursor on the row it was on."""
+        # On a slow machine an answer may be here before the page is mounted.
+        self._add_columns()
         table, chosen = self.table, self.chosen()
         place = table.cursor_row
         table.clear()

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from kiosk import transcript
 from kiosk.app import PAGES, Kiosk
+from kiosk.page import ListPage
 from kiosk.screens.confirm import Confirm
 from support.fake_box import FakeBox
 from support.front_desk import StillClock, front_desk, kiosk_at, press, settled, sign_in, until
@@ -115,3 +116,19 @@ async def test_two_honest_runs_differ_only_in_what_is_masked(
     box.answers["health"]["lineDownSinceMs"] = clock.wall_ms()
     assert await story() == first
     assert not any(re.search(r"\d\d:\d\d", page) for page in first)
+
+
+async def test_an_answer_that_comes_before_the_columns_ends_nothing(
+    box: FakeBox, clock: StillClock
+) -> None:
+    async with front_desk(box, clock) as pilot:
+        app = pilot.app
+        assert isinstance(app, Kiosk)
+        await app.action_go("arrivals")
+        await settled(pilot)
+        page = app.screen
+        assert isinstance(page, ListPage)
+        page.table.clear(columns=True)
+        page.show([("stay_1", tuple(title for title, _ in page.COLUMNS))], None)
+        assert page.table.row_count == 1
+        assert len(page.table.columns) == len(page.COLUMNS)
