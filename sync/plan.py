@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ from appliance.engines.stays.messages import (
     UpstreamLinked,
 )
 from sync.home import Fact
-from sync.ledger import Draft, EffectState, Ledger, Priority
+from sync.ledger import OPEN, Draft, Effect, EffectState, Ledger, Priority
 from sync.mirror import Mirror, Stay
 from sync.money.owed import drafts_of
 
@@ -86,7 +87,7 @@ class Planner:
         # A log that is read again must not drop what a later fact of it asked for.
         if all(self._is_news(draft) for draft in drafts):
             if fact.kind in {CheckedIn.kind, RoomMoved.kind, RoomAssigned.kind}:
-                self._drop_unsent(fact, "assign", "a later act says the room", now_ms)
+                wanted = self._instead_of_unsent(wanted, fact, now_ms)
             for draft in wanted:
                 if draft.kind in _LATEST_ONLY:
                     self._drop_of_lane(draft.lane, draft.kind, fact, "a later fact says it", now_ms)
@@ -106,21 +107,53 @@ class Planner:
     def _is_news(self, draft: Draft) -> bool:
         return not self._ledger.effects("natural_key = ?", draft.natural_key)
 
+    def _instead_of_unsent(self, wanted: list[Draft], fact: Fact, now_ms: int) -> list[Draft]:
+        """Let go of rooms that the PMS never heard of; the last act empties the one it knows."""
+        needless: list[Effect] = []
+        for effect in self._unsent(lane_of(fact.body["stay_id"]), "pms.assign", fact):
+            needless = [] if self._waited_for(effect) else [*needless, effect]
+        for effect in needless:
+            sentence = "a later act says the room"
+            self._ledger.turn(effect.id, EffectState.EXPIRED, sentence, now_ms)
+        if not needless:
+            return wanted
+        left = needless[0].frees_room
+        return [
+            replace(draft, frees_room=None if draft.takes_room == left else left)
+            for draft in wanted
+        ]
+
+    def _waited_for(self, effect: Effect) -> bool:
+        """Whether somebody moves into the room that this act empties: then it must be told."""
+        if effect.frees_room is None:
+            return False
+        return bool(
+            self._ledger.effects(
+                f"takes_room = ? AND seq > ? AND state IN ({', '.join('?' * len(OPEN))})",
+                effect.frees_room,
+                effect.seq,
+                *OPEN,
+            )
+        )
+
     def _drop_unsent(self, fact: Fact, what: str, sentence: str, now_ms: int) -> bool:
         """Let go of an act of the same stay that a later one made needless; True when it was."""
         lane = lane_of(fact.body["stay_id"])
         return self._drop_of_lane(lane, f"pms.{what}", fact, sentence, now_ms)
 
     def _drop_of_lane(self, lane: str, kind: str, fact: Fact, sentence: str, now_ms: int) -> bool:
-        unsent = self._ledger.effects(
+        unsent = self._unsent(lane, kind, fact)
+        for effect in unsent:
+            self._ledger.turn(effect.id, EffectState.EXPIRED, sentence, now_ms)
+        return bool(unsent)
+
+    def _unsent(self, lane: str, kind: str, fact: Fact) -> list[Effect]:
+        return self._ledger.effects(
             "lane = ? AND kind = ? AND state = 'queued' AND first_sent_ms IS NULL AND made_ms <= ?",
             lane,
             kind,
             fact.at_wall_ms,
         )
-        for effect in unsent:
-            self._ledger.turn(effect.id, EffectState.EXPIRED, sentence, now_ms)
-        return bool(unsent)
 
     # -- inventory -------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from appliance.engines.stays.messages import LearnBooking
 from sync.carrier import Pusher
 from sync.gate import Gate
 from sync.mirror import Known
+from sync.outcome import Again, NotSent
 
 # An act or a single record: what a cut line swallowed must be noticed, and tried again, within
 # ten seconds of its healing (anchors.md Y2). Longer lists may think longer.
@@ -29,11 +30,24 @@ LATE_MS: Final = 60_000
 
 
 class NotFetchedError(Exception):
-    """A list could not be read whole; nothing of it was used, the next look reads it again."""
+    """A list could not be read whole; nothing of it was used, the next look reads it again.
+
+    `answered`: they did answer, and not with what was asked. The line is no reason then, and an
+    act that needs this very answer must not wait for it unseen and for ever.
+    """
+
+    answered = False
+
+    def __init__(self, sentence: str, *, answered: bool | None = None) -> None:
+        super().__init__(sentence)
+        if answered is not None:
+            self.answered = answered
 
 
 class NotAskableError(NotFetchedError):
     """The vendor refuses the question itself (an id it cannot read); asking again is no use."""
+
+    answered = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +137,15 @@ class Pms:
     pusher: Pusher
     probe: Callable[[], Awaitable[object]]
     listening: Listening | None = None
+
+
+def unread(title: str, error: NotFetchedError) -> NotSent | Again:
+    """What a look that failed means for an act: reading changed nothing, it is as far as it was.
+
+    Answered otherwise, it counts as a try, so that at last a person sees it.
+    """
+    sentence = f"{title} could not be read: {error}"
+    return Again(sentence=sentence) if error.answered else NotSent(sentence=sentence)
 
 
 def digest_of(row: Mapping[str, Any]) -> bytes:

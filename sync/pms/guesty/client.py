@@ -13,6 +13,7 @@ import msgspec
 from appliance.kernel.clock import Clock
 from sync.gate import (
     HTTP_FORBIDDEN,
+    HTTP_TOO_MANY,
     HTTP_UNAUTHORISED,
     PROBE_TIMEOUT_S,
     Gate,
@@ -68,6 +69,8 @@ Reply = Fine | Said | NoAnswer | Held | Barred
 
 class NotPermittedError(NotFetchedError):
     """This question is closed to our application, others are not."""
+
+    answered = True
 
 
 class GuestyClient:
@@ -129,7 +132,8 @@ class GuestyClient:
             raise NotAskableError(f"{path}: {reply.status} {reply.message}")
         if isinstance(reply, Said) and reply.status in {401, 403, 405}:
             raise NotPermittedError(f"{path}: {reply.status} {reply.message}")
-        raise NotFetchedError(f"{path}: {_why(reply)}")
+        answered = isinstance(reply, Said) and reply.status != HTTP_TOO_MANY
+        raise NotFetchedError(f"{path}: {_why(reply)}", answered=answered)
 
     async def pages(
         self, path: str, query: Query, *, first_skip: int = 0

@@ -24,7 +24,7 @@ from sync.pms.guesty.source import RESERVATIONS
 from sync.pms.guesty.steps import MAKE_IT_SO, Act, Step
 from sync.pms.guesty.words import SOURCE, House, UnreadableError
 from sync.pms.linking import link_letter
-from sync.pms.port import LATE_MS, NotFetchedError
+from sync.pms.port import LATE_MS, NotFetchedError, unread
 
 # How the vendor calls money that came another way; since 2026-03-23 plain CASH may charge a card.
 METHOD: Final = {"cash": "RECORDED_CASH"}
@@ -97,8 +97,7 @@ class GuestyPush:
         try:
             outcome: Outcome | None = await work(effect, msgspec.json.decode(effect.body), house)
         except NotFetchedError as error:
-            # Reading changed nothing: the act is as far as it was.
-            return NotSent(sentence=f"Guesty could not be read: {error}")
+            return unread("Guesty", error)
         return outcome
 
     async def _push(self, effect: Effect, told: dict[str, Any], house: House) -> Outcome:

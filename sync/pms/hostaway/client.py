@@ -102,7 +102,7 @@ class HostawayClient:
             return reply.result
         if isinstance(reply, Said) and reply.status == HTTP_NOT_FOUND:
             return None
-        raise NotFetchedError(f"{path}: {why(reply)}")
+        raise NotFetchedError(f"{path}: {why(reply)}", answered=_answered(reply))
 
     async def pages(
         self, path: str, query: Mapping[str, Any], *, timeout_s: float = LIST_TIMEOUT_S
@@ -235,11 +235,16 @@ def failure(  # noqa: PLR0911 - one way out for each kind of answer
             return Refused(sentence=f"{TITLE} says: {reply.message}")
 
 
+def _answered(reply: Reply) -> bool:
+    """Whether it was about this question, not about our key or our haste."""
+    return isinstance(reply, Said) and reply.status not in {401, 429}
+
+
 def _rows(reply: Reply, path: str) -> tuple[list[dict[str, Any]], int | None]:
     if not isinstance(reply, Fine):
-        raise NotFetchedError(f"{path}: {why(reply)}")
+        raise NotFetchedError(f"{path}: {why(reply)}", answered=_answered(reply))
     if not isinstance(reply.result, list):
-        raise NotFetchedError(f"{path}: the answer is no list")
+        raise NotFetchedError(f"{path}: the answer is no list", answered=True)
     rows = [row for row in reply.result if isinstance(row, dict) and isinstance(row.get("id"), int)]
     return rows, reply.count
 

@@ -22,7 +22,7 @@ from sync.pms.hostaway.source import HOUSE, RESERVATIONS
 from sync.pms.hostaway.steps import MAKE_IT_SO, Act, nothing
 from sync.pms.hostaway.words import SOURCE, TITLE
 from sync.pms.linking import link_letter
-from sync.pms.port import LATE_MS, NotFetchedError
+from sync.pms.port import LATE_MS, NotFetchedError, unread
 
 # Until the listings are read, nothing can be said in Hostaway's words.
 NO_HOUSE_WAIT_MS = 2_000
@@ -71,7 +71,7 @@ class HostawayPush:
                 return await self._charges.find(told, upstream_id)
             return await self._read_back(effect, told, upstream_id, house)
         except NotFetchedError as error:
-            return _unread(error)
+            return unread(TITLE, error)
 
     async def push(self, effect: Effect) -> Outcome:
         """Try one act once."""
@@ -85,7 +85,7 @@ class HostawayPush:
             return await self._act(effect, told, house)
         except NotFetchedError as error:
             # Reading changed nothing: the act is as far as it was.
-            return _unread(error)
+            return unread(TITLE, error)
 
     def told(self, effect: Effect, state: EffectState, outcome: Outcome | None) -> list[Homeward]:
         """The box hears of a stay's life only by what Hostaway says in a pull."""
@@ -187,7 +187,7 @@ class HostawayPush:
         try:
             known = known_of(trimmed(row), house, None if before is None else before.known)
         except (ValueError, OverflowError) as error:
-            raise NotFetchedError(f"reservation {upstream_id}: {error}") from error
+            raise NotFetchedError(f"reservation {upstream_id}: {error}", answered=True) from error
         self._believe(upstream_id, known)
         return known
 
@@ -201,7 +201,3 @@ class HostawayPush:
 
 def _no_house() -> NotSent:
     return NotSent(sentence=f"{TITLE}'s listings are not known yet", wait_ms=NO_HOUSE_WAIT_MS)
-
-
-def _unread(error: NotFetchedError) -> NotSent:
-    return NotSent(sentence=f"{TITLE} could not be read: {error}")

@@ -108,7 +108,7 @@ class MewsClient:
         reply = await self.ask(endpoint, body)
         if isinstance(reply, Fine):
             return reply.fields
-        raise NotFetchedError(f"{endpoint}: {_why(reply)}")
+        raise NotFetchedError(f"{endpoint}: {_why(reply)}", answered=_answered(reply))
 
     async def pages(
         self,
@@ -134,7 +134,7 @@ class MewsClient:
             if isinstance(reply, Said) and reply.status == 400:
                 raise NotAskableError(f"{endpoint}: {_why(reply)}")
             if not isinstance(reply, Fine):
-                raise NotFetchedError(f"{endpoint}: {_why(reply)}")
+                raise NotFetchedError(f"{endpoint}: {_why(reply)}", answered=_answered(reply))
             rows = reply.fields.get(name)
             yield [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
             cursor = reply.fields.get("Cursor")
@@ -153,6 +153,11 @@ class MewsClient:
         """A whole list, by default a short one; raises NotFetchedError."""
         pages = self.pages(endpoint, body, name, timeout_s=timeout_s)
         return [row async for page in pages for row in page]
+
+
+def _answered(reply: Reply) -> bool:
+    """Whether it was about this question, not about our tokens or our haste."""
+    return isinstance(reply, Said) and reply.status not in {401, 429}
 
 
 def _why(reply: Reply) -> str:

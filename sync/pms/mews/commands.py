@@ -230,7 +230,7 @@ class MewsCommands:
         for row in rows if isinstance(rows, list) else []:
             if isinstance(row, dict) and row.get("Id") == command_id:
                 if (wanted := wanted_of(row)) is None:
-                    raise NotFetchedError("the command is of no known form")
+                    raise NotFetchedError("the command is of no known form", answered=True)
                 return wanted
         return None
 

@@ -24,7 +24,7 @@ from sync.pms.mews.rows import known_of
 from sync.pms.mews.source import HOUSE, RESERVATIONS
 from sync.pms.mews.steps import MAKE_IT_SO, Act, Step
 from sync.pms.mews.words import SOURCE, House
-from sync.pms.port import LATE_MS, NotFetchedError
+from sync.pms.port import LATE_MS, NotFetchedError, unread
 
 # What Mews calls the ways in which money came.
 PAYMENT_TYPE: Final = {
@@ -87,8 +87,7 @@ class MewsPush:
         try:
             outcome: Outcome | None = await work(effect, msgspec.json.decode(effect.body), house)
         except NotFetchedError as error:
-            # Reading changed nothing: the act is as far as it was.
-            return NotSent(sentence=f"Mews could not be read: {error}")
+            return unread("Mews", error)
         return outcome
 
     async def _push(self, effect: Effect, told: dict[str, Any], house: House) -> Outcome:

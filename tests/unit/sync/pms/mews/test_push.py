@@ -306,3 +306,82 @@ async def test_an_undone_check_in_that_mews_has_is_a_persons_work(bench: SyncBen
 def learn(bench: SyncBench, upstream_id: str) -> None:
     """The box's own fact about a booking that came from Mews."""
     bench.box.say_booked(upstream_id)
+
+
+async def test_a_look_that_is_always_answered_otherwise_is_shown_at_last(bench: SyncBench) -> None:
+    upstream = bench.book_upstream()
+    await bench.turn()
+    learn(bench, upstream)
+    check_in(bench)
+    await bench.turns(3)
+    bench.clouds.mews.faults.plan("payments/addExternal", Fault.LOST_ANSWER)
+    bench.clouds.mews.faults.plan("payments/getAll", Fault.CONFLICT, times=1_000)
+    bench.box.say(
+        PaymentSettled(
+            payment_id="pay_1",
+            stay_id="stay_1",
+            intent_id=None,
+            means="cash",
+            amount_minor=27_050,
+            currency="EUR",
+            provider_ref=None,
+        )
+    )
+    await bench.turns(16)
+    assert bench.effect("pms.payment").state is EffectState.PARKED
+    # What a person says then is looked up first, as ever.
+    bench.clouds.mews.faults.clear()
+    bench.running.carrier.retry(bench.effect("pms.payment").id)
+    await bench.turns(2)
+    assert bench.effect("pms.payment").state is EffectState.SUCCEEDED
+    assert len(bench.clouds.mews.store.payments) == 1
+
+
+def move(bench: SyncBench, before: str, after: str) -> None:
+    bench.box.say(
+        RoomMoved(
+            stay_id="stay_1",
+            from_room_id=before,
+            to_room_id=after,
+            to_room_type_id="double",
+            from_date=ARRIVAL,
+            departure=DEPARTURE,
+            reason=WHY,
+        )
+    )
+
+
+@pytest.mark.parametrize("between", [True, False])
+async def test_a_guest_who_moved_twice_in_the_dark_lets_the_next_one_in(
+    bench: SyncBench, *, between: bool
+) -> None:
+    store = bench.clouds.mews.store
+    room = store.add_room("303", next(iter(store.categories.values())))
+    bench.running.mirror.put_room("r303", room.name, room.id)
+    first, second = bench.book_upstream(), bench.book_upstream()
+    await bench.turn()
+    bench.box.say_booked(first, "stay_1")
+    bench.box.say_booked(second, "stay_2")
+    check_in(bench)
+    await bench.turns(3)
+    arrives = CheckedIn(
+        stay_id="stay_2",
+        room_id="r101",
+        arrival=ARRIVAL,
+        departure=DEPARTURE,
+        business_date=ARRIVAL,
+    )
+    # Nothing is told meanwhile: the first move is needless, but it empties the room.
+    move(bench, "r101", "r102")
+    if between:
+        bench.box.say(arrives)
+    move(bench, "r102", "r303")
+    if not between:
+        bench.box.say(arrives)
+    await bench.turns(4)
+    states = {each.state for each in bench.running.ledger.effects("counterparty = 'mews'")}
+    assert states <= {EffectState.SUCCEEDED, EffectState.EXPIRED}
+    names = [store.room_name(store.reservations[each].room_id) for each in (first, second)]
+    assert names == ["303", "101"]
+    waited = bench.running.ledger.effects("frees_room = 'r101' AND state = 'succeeded'")
+    assert len(waited) == 1
