@@ -58,6 +58,8 @@ MAKES_NEEDLESS: Final[Mapping[str, tuple[str, ...]]] = {
     "pms.cancel": ("pms.assign",),
     "pms.no_show": ("pms.assign",),
 }
+# Money that only a person can send back, in the vendor's own pages: their word ends it.
+DONE_BY_HAND: Final = frozenset({"ccavenue.refund"})
 # A look at the ledger although nobody woke us; a wake-up that got lost costs this much.
 LOOK_S_MAX: Final = 30.0
 
@@ -445,14 +447,15 @@ class Carrier:
         effect = self._ledger.effect(effect_id)
         if effect is None:
             return f"there is no effect {effect_id}"
-        if not effect.kind.startswith("pms.") or effect.state not in {
-            EffectState.PARKED,
-            EffectState.MANUAL,
-        }:
-            return f"it is {effect.state.value}: only parked effects of the PMS can be marked done"
+        by_hand = effect.kind.startswith("pms.") or effect.kind in DONE_BY_HAND
+        if not by_hand or effect.state not in {EffectState.PARKED, EffectState.MANUAL}:
+            return (
+                f"it is {effect.state.value}: only parked effects of the PMS and refunds that a"
+                " person makes can be marked done"
+            )
+        done = Succeeded(sentence="a person did it at the vendor", evidence="a person's word")
         with self._ledger.transaction():
-            sentence = "a person did it at the vendor"
-            self._ledger.turn(effect_id, EffectState.SUCCEEDED, sentence, self._now_ms())
+            self._enter(effect, EffectState.SUCCEEDED, done)
         self.wake()
         return "it is marked done"
 

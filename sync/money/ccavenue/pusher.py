@@ -6,7 +6,12 @@ import hashlib
 import hmac
 from typing import Any, Final
 
-from appliance.engines.payments.messages import IntentState, NotePayLink, NoteStrayPayment
+from appliance.engines.payments.messages import (
+    IntentState,
+    NotePayLink,
+    NoteRefund,
+    NoteStrayPayment,
+)
 from appliance.kernel.clock import Clock
 from appliance.kernel.values import derived_id
 from sync.gate import Gate
@@ -34,6 +39,10 @@ from sync.outcome import (
     Unknown,
 )
 
+REFUND: Final = f"{NAME}.refund"
+BY_HAND: Final = Manual(
+    sentence="refund it in CCAvenue's own pages, and say here that it is done", code="by_hand"
+)
 # Asked about when somebody wants to know whether CCAvenue is there; nobody pays under it.
 PROBE_ORDER: Final = "nightporter-probe"
 
@@ -58,6 +67,8 @@ class CCAvenue:
 
     async def reconcile(self, effect: Effect) -> Outcome | None:
         """Look at every attempt; None: nobody has paid anything, and the link may be given."""
+        if effect.kind == REFUND:
+            return BY_HAND
         statuses, why_not = await self.orders.look(effect)
         if why_not is not None:
             return NotSent(sentence=why_not.why, wait_ms=why_not.wait_ms)
@@ -66,6 +77,8 @@ class CCAvenue:
 
     async def push(self, effect: Effect) -> Outcome:
         """Give the link, once CCAvenue is known to be there: offline there is no such payment."""
+        if effect.kind == REFUND:
+            return BY_HAND
         asked = asked_of(effect)
         if self._clock.read().wall_s > asked.expires_s:
             return Expired(sentence="the link's time had passed before it could be given")
@@ -112,7 +125,12 @@ class CCAvenue:
         )
 
     def told(self, effect: Effect, state: EffectState, outcome: Outcome | None) -> list[Homeward]:
-        """Every state of a link is told, with CCAvenue's own amount when it is paid."""
+        """Every state of a link is told, with CCAvenue's own amount when it is paid.
+
+        Of a refund, which is a person's work there, only that it was made.
+        """
+        if effect.kind == REFUND:
+            return [_refunded(effect)] if state is EffectState.SUCCEEDED else []
         if effect.kind != f"{NAME}.order" or (
             state is EffectState.QUEUED and isinstance(outcome, NotSent)
         ):
@@ -130,7 +148,9 @@ class CCAvenue:
         ]
 
     def retell(self, effect: Effect, generation: int) -> list[Homeward]:
-        """A restored box hears again what became of a link."""
+        """A restored box hears again what became of a link, and which refund was made."""
+        if effect.kind == REFUND and effect.state is EffectState.SUCCEEDED:
+            return [_refunded(effect, generation)]
         if effect.kind != f"{NAME}.order" or effect.state is EffectState.QUEUED:
             return []
         url = None
@@ -188,6 +208,20 @@ def _stray(effect: Effect, status: OrderStatus) -> Homeward:
             currency=status.currency or "",
             our_ref=status.order_id,
             evidence="found_by_reference",
+        ),
+        cause=effect.id,
+        trace=effect.trace,
+    )
+
+
+def _refunded(effect: Effect, generation: int = 0) -> Homeward:
+    return Homeward(
+        command_id=derived_id("note", effect.id, "refunded", str(generation)),
+        lane=effect.lane,
+        command=NoteRefund(
+            refund_id=effect.natural_key.split(":")[1],
+            state=IntentState.SUCCEEDED,
+            evidence="a person's word",
         ),
         cause=effect.id,
         trace=effect.trace,

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.engines.payments.messages import RefundAsked
 from support.money_bench import AMOUNT_MINOR, DAY_S, MoneyBench
 from support.needs import in_ci
 from sync.ledger import EffectState
@@ -349,3 +350,42 @@ async def test_a_browser_gets_a_form_and_comes_back(money: MoneyBench) -> None:
             assert answer.status == 413
     await money.turn(look=False)
     assert money.said("pay_link")[-1]["state"] == "succeeded"
+
+
+# -- a refund --------------------------------------------------------------------------------------
+
+
+async def test_a_refund_that_a_person_makes_there_is_told_when_they_say_so(
+    money: MoneyBench,
+) -> None:
+    cloud = await linked(money)
+    await opened(money, cloud)
+    cloud.store.settle("NP-0001", Status.SUCCESSFUL)
+    await money.sync.clock.advance(61)
+    await money.turn()
+    paid = money.said("pay_link")[-1]
+    money.sync.box.say(
+        RefundAsked(
+            refund_id="refund_1",
+            payment_id="payment_1",
+            stay_id="stay_1",
+            intent_id="link_1",
+            provider_ref=paid["provider_ref"],
+            amount_minor=AMOUNT_MINOR,
+            currency="INR",
+            because="asked",
+            means="pay_link",
+        )
+    )
+    await money.turn()
+    effect = money.sync.effect("ccavenue.refund")
+    carrier = money.sync.running.carrier
+    # Tried again it is what it was: a person's work, and no fault of ours.
+    carrier.retry(effect.id)
+    await money.turns(2)
+    assert money.sync.effect("ccavenue.refund").state is EffectState.MANUAL
+    assert "CCAvenue's own pages" in money.sync.effect("ccavenue.refund").sentence
+    assert carrier.settle_by_hand(effect.id) == "it is marked done"
+    await money.turn()
+    (told,) = money.said("refund")
+    assert (told["refund_id"], told["state"]) == ("refund_1", "succeeded")
