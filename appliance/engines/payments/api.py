@@ -10,6 +10,7 @@ import strawberry
 from appliance.asked import Answer, Asked, Info, Minor, answer
 from appliance.engines.payments import messages, queries
 from appliance.engines.payments.messages import (
+    DESK,
     AskCardSetUp,
     AskPayLink,
     BillFolio,
@@ -83,7 +84,10 @@ def intent_of(asked: Asked, row: queries.IntentRow) -> Intent:
     """An intent as the API shows it."""
     because = row.state is IntentState.DECLINED and row.code
     part = {Kind.REFUND: "refund", Kind.LINK: "link", Kind.CARD: "card"}.get(row.kind, "intent")
-    key = f"payments.{part}.{row.state.value}{'_because' if because else ''}"
+    # Who holds the address may pay: it is for the desk, and for the guest on their own page.
+    page = page_of(asked, row) if asked.who is not None and asked.who.role in DESK else None
+    ending = "_because" if because else "_at_page" if page and part == "intent" else ""
+    key = f"payments.{part}.{row.state.value}{ending}"
     return Intent(
         id=strawberry.ID(row.intent_id),
         amount_minor=Minor(row.amount_minor),
@@ -95,8 +99,14 @@ def intent_of(asked: Asked, row: queries.IntentRow) -> Intent:
         stay_id=strawberry.ID(row.stay_id),
         not_after_s=Minor(row.not_after_s),
         capture_by_s=None if row.capture_by_s is None else Minor(row.capture_by_s),
-        url=row.url,
+        url=page,
     )
+
+
+def page_of(asked: Asked, row: queries.IntentRow) -> str | None:
+    """The page that waits for the guest; None once something is known, or its time is over."""
+    late = 0 < row.not_after_s < asked.clock.read().wall_s
+    return None if late or row.state is not IntentState.REQUIRES_ACTION else row.url
 
 
 async def load_balance(asked: Asked, stay_id: str, folio: str | None = None) -> Balance:
@@ -127,6 +137,13 @@ async def load_balance(asked: Asked, stay_id: str, folio: str | None = None) -> 
 async def load_pending_intents(asked: Asked) -> list[Intent]:
     """Every intent whose end is not known: for the hand-over."""
     return [intent_of(asked, row) for row in await queries.pending_intents(asked.reader)]
+
+
+async def load_pages(asked: Asked, stay_id: str) -> list[tuple[Kind, int, str, str]]:
+    """The pages that wait for this stay's guest: kind, amount, currency, address."""
+    rows = await queries.intents_of(asked.reader, stay_id)
+    pages = [(row, page_of(asked, row)) for row in rows]
+    return [(row.kind, row.amount_minor, row.currency, url) for row, url in pages if url]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from appliance.engines.payments.messages import (
     UnpaidAccepted,
 )
 from appliance.engines.payments.rent_messages import BankLineMatched
-from appliance.engines.payments.state import ASKED, NOTED, Kind
+from appliance.engines.payments.state import ASKED, FINAL, NOTED, Kind
 from appliance.kernel.engine import Apply, Connection, Recorded
 from appliance.kernel.messages import Event
 
@@ -152,12 +152,14 @@ def _noted(event: type[Event]) -> Apply:
     def apply(db: Connection, event: Any, _recorded: Recorded) -> None:
         db.execute(
             "UPDATE payments_intent SET state = ?, code = ?,"
-            " provider_ref = coalesce(?, provider_ref), url = coalesce(?, url),"
+            " provider_ref = coalesce(?, provider_ref),"
+            " url = CASE WHEN ? THEN NULL ELSE coalesce(?, url) END,"
             " capture_by_s = coalesce(?, capture_by_s) WHERE intent_id = ?",
             (
                 event.state.value,
                 event.code,
                 getattr(event, "provider_ref", None),
+                event.state in FINAL,
                 getattr(event, "url", None),
                 getattr(event, "capture_by_s", None),
                 getattr(event, id_field),

@@ -82,6 +82,7 @@ class Refusal(StrEnum):
     NOT_HELD = "not_held"
     TOO_LATE = "too_late"
     WRONG_NEWS = "wrong_news"
+    BAD_PAGE = "bad_page"
     ALREADY_CORRECTED = "already_corrected"
     ALREADY_SETTLED = "already_settled"
     SAME_FOLIO = "same_folio"
@@ -345,6 +346,7 @@ class NoteIntent(Command):
     `capture_by_s` comes with HELD: until then the provider keeps the money aside. SUCCEEDED under
     another `provider_ref` than before is a second charge for one intent: it is refunded by itself.
     `amount_minor` is said where it is not what was asked for: a hold taken in part elsewhere.
+    `url` comes with REQUIRES_ACTION: the page where the guest confirms, while it can be shown.
     """
 
     name: ClassVar[str] = "payments.note_intent"
@@ -357,6 +359,7 @@ class NoteIntent(Command):
     evidence: str = ""
     capture_by_s: int | None = None
     amount_minor: int | None = None
+    url: str | None = None
 
 
 @asked
@@ -547,6 +550,7 @@ class IntentNoted(Event):
     code: str | None
     evidence: str
     capture_by_s: int | None = None  # with HELD
+    url: str | None = None  # with REQUIRES_ACTION: the page that waits for the guest
 
 
 @fact

@@ -31,14 +31,13 @@ from appliance.engines.payments.rules import (
 )
 from appliance.engines.payments.state import FINAL, Ask, Kind, Money
 from appliance.kernel.engine import Context, Decision, No, Yes
+from appliance.kernel.guest_page import CHARS_MAX, is_guest_page
 from appliance.kernel.messages import Event
 from appliance.kernel.values import derived_id
 
 S = IntentState
 # What may be said of each kind beside the states that all share.
 _OF_A_HOLD = frozenset({S.HELD, S.CAPTURED, S.RELEASED})
-# A page's address with its tokens; longer ones no browser of a phone takes.
-URL_CHARS_MAX = 2_048
 
 Note = NoteIntent | NoteCapture | NoteRefund | NotePayLink | NoteCardSetUp
 
@@ -59,13 +58,17 @@ def _judge(scene: NewsScene, ask_id: str, command: Note, kinds: frozenset[Kind])
         return Refusal.UNKNOWN_INTENT
     if command.state in _OF_A_HOLD and ask.kind is not Kind.HOLD:
         return Refusal.WRONG_NEWS
+    url = getattr(command, "url", None)
+    if url is not None and not is_guest_page(url):
+        return Refusal.TOO_LONG if len(url) > CHARS_MAX else Refusal.BAD_PAGE
     same_ref = command.provider_ref in {None, ask.provider_ref}
     same = command.state is ask.state and same_ref
     if ask.state in FINAL:
         if same:
             return Yes(events=[])
         return No(refusal=Refusal.ALREADY_FINAL, detail={"state": ask.state.value})
-    return Yes(events=[]) if same and command.code == ask.code else ask
+    same_page = url in {None, ask.url}
+    return Yes(events=[]) if same and same_page and command.code == ask.code else ask
 
 
 def note_intent(scene: NewsScene, command: NoteIntent, context: Context) -> Decision:
@@ -203,6 +206,7 @@ def _noted(
         code=command.code,
         evidence=command.evidence,
         capture_by_s=capture_by_s,
+        url=command.url if state is S.REQUIRES_ACTION else None,
     )
 
 
@@ -297,12 +301,7 @@ def note_refund(scene: NewsScene, command: NoteRefund, _context: Context) -> Dec
 
 def note_pay_link(scene: NewsScene, command: NotePayLink, _context: Context) -> Decision:
     """What was learned of a pay link. Money of another amount than asked is for a person."""
-    if command.url is not None and len(command.url) > URL_CHARS_MAX:
-        return Refusal.TOO_LONG
     ask = _judge(scene, command.link_id, command, frozenset({Kind.LINK}))
-    if isinstance(ask, Yes) and command.url is not None:
-        known = scene.money.asks[command.link_id]
-        ask = known if known.state not in FINAL and known.url != command.url else ask
     if not isinstance(ask, Ask):
         return ask
     assert scene.stay_id is not None, "judged above"
@@ -339,8 +338,6 @@ def note_card_set_up(scene: NewsScene, command: NoteCardSetUp, _context: Context
         refusal = None if ref is None else text_refusal(ref, REFERENCE_CHARS_MAX)
         if refusal is not None:
             return refusal
-    if command.url is not None and len(command.url) > URL_CHARS_MAX:
-        return Refusal.TOO_LONG
     ask = _judge(scene, command.set_up_id, command, frozenset({Kind.CARD}))
     if not isinstance(ask, Ask):
         return ask

@@ -187,7 +187,7 @@ def _noted(now: Money, event: Any, id_field: str) -> Money:
         state=event.state,
         provider_ref=getattr(event, "provider_ref", None) or before.provider_ref,
         code=event.code,
-        url=getattr(event, "url", None) or before.url,
+        url=None if event.state in FINAL else getattr(event, "url", None) or before.url,
         capture_by_s=getattr(event, "capture_by_s", None) or before.capture_by_s,
     )
     return _with(now, ask_id, noted)

@@ -14,11 +14,12 @@ from appliance.engines.payments.messages import (
     NotePayLink,
     NoteRefund,
 )
+from appliance.kernel.guest_page import is_guest_page
 from appliance.kernel.messages import Command
 from appliance.kernel.values import derived_id
 from sync.ledger import Effect, EffectState
 from sync.money.stripe.holds import CAPTURE, RELEASE
-from sync.money.stripe.intents import HOLD, HOLD_S, PAY_LINK
+from sync.money.stripe.intents import HOLD, HOLD_S, PAY_LINK, Link
 from sync.money.stripe.refunds import REFUND
 from sync.money.stripe.set_ups import SET_UP
 from sync.outcome import Homeward, NotSent, Outcome
@@ -54,13 +55,15 @@ def told(effect: Effect, state: EffectState, outcome: Outcome | None) -> list[Ho
     return _letters(effect, said)
 
 
-def retold(effect: Effect, generation: int) -> list[Homeward]:
+def retold(effect: Effect, generation: int, link: Link) -> list[Homeward]:
     """The same for a box that was restored."""
     if effect.state is EffectState.QUEUED:
         return []
     detail: dict[str, Any] = {}
     if effect.kind == HOLD and effect.first_sent_ms is not None:
         detail["capture_by_s"] = effect.first_sent_ms // 1000 + HOLD_S
+    if effect.provider_ref:
+        detail["url"] = link(effect.provider_ref)
     said = _Said(
         state=NOTED[effect.state],
         ref=effect.provider_ref,
@@ -103,6 +106,12 @@ class _Said:
     evidence: str
     detail: Mapping[str, Any]
 
+    @property
+    def page(self) -> str | None:
+        """The page that waits for the guest; one that nobody may be sent to is not told."""
+        url = self.detail.get("url") if self.state is IntentState.REQUIRES_ACTION else None
+        return url if isinstance(url, str) and is_guest_page(url) else None
+
     def common(self, state: IntentState | None = None) -> dict[str, Any]:
         return {
             "state": state or self.state,
@@ -131,7 +140,7 @@ def _letters(effect: Effect, said: _Said, generation: int = 0) -> list[Homeward]
 
 
 def _charge(effect: Effect, said: _Said) -> Command:
-    return NoteIntent(intent_id=our_id(effect), **said.common())
+    return NoteIntent(intent_id=our_id(effect), **said.common(), url=said.page)
 
 
 def _capture(effect: Effect, said: _Said) -> Command:
@@ -146,7 +155,7 @@ def _set_up(effect: Effect, said: _Said) -> Command:
     return NoteCardSetUp(
         set_up_id=our_id(effect),
         **said.common(),
-        url=said.detail.get("url"),
+        url=said.page,
         customer_ref=said.detail.get("customer_ref"),
         method_ref=said.detail.get("method_ref"),
     )
@@ -157,7 +166,7 @@ def _pay_link(effect: Effect, said: _Said) -> Command:
     return NotePayLink(
         link_id=our_id(effect),
         **said.common(),
-        url=said.detail.get("url"),
+        url=said.page,
         amount_minor=said.detail.get("amount_minor"),
         currency=currency.upper() if isinstance(currency, str) else None,
     )

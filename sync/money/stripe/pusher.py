@@ -115,7 +115,7 @@ class Stripe:
 
     def retell(self, effect: Effect, generation: int) -> list[Homeward]:
         """A restored box hears again what became of it."""
-        return notes.retold(effect, generation)
+        return notes.retold(effect, generation, self.link)
 
     def second_found(self, effect: Effect, rows: Sequence[Row]) -> None:
         """One intent was taken more than once: the box refunds what is paid, a hold is let go."""

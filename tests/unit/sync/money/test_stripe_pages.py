@@ -59,6 +59,20 @@ async def test_a_guest_whose_bank_wants_them_has_a_page(shown: MoneyBench) -> No
     (ref,) = shown.store.intents.rows
     url = shown.sync.running.pushers["stripe"].link(ref)  # type: ignore[attr-defined]
     assert "confirmPayment" in (await opened(shown, url)).inner
+    noted = shown.said("intent")[-1]
+    assert (noted["state"], noted["url"]) == ("requires_action", url)
+
+
+async def test_a_page_that_nobody_may_be_sent_to_is_not_told(shown: MoneyBench) -> None:
+    account = shown.sync.settings.stripe
+    assert account is not None
+    account = replace(account, guest_url="http://box.example")
+    shown.sync.settings = replace(shown.sync.settings, stripe=account)
+    shown.sync.start_again()
+    shown.sync.ask_deposit(card=Card.AUTHENTICATION_REQUIRED)
+    await shown.turn()
+    noted = shown.said("intent")[-1]
+    assert (noted["state"], noted.get("url")) == ("requires_action", None)
 
 
 async def test_a_guessed_or_ended_link_shows_nothing(shown: MoneyBench) -> None:

@@ -78,6 +78,30 @@ async def test_a_deposit_is_pending_until_the_service_says_so(desk: Desk) -> Non
     assert balance["pendingMinor"] == 0
 
 
+async def test_the_desk_alone_sees_the_page_that_waits(desk: Desk) -> None:
+    take = 'mutation($s: ID!) { takeDeposit(id: "d1", stayId: $s, amountMinor: 5000)'
+    answer = await told(SCHEMA, desk.asked, take + " { result } }", s=desk.stay_id)
+    page = "https://pay.example/pay/stripe/pi_1/0123"
+    note = NoteIntent(
+        intent_id=answer["takeDeposit"]["result"]["intent_id"],
+        state=IntentState.REQUIRES_ACTION,
+        url=page,
+    )
+    desk.hotel.done(note, SYNC)
+    ask = "query($stay: ID!) { balance(stayId: $stay) { intents { url sentence } } }"
+    [intent] = (await told(SCHEMA, desk.asked, ask, stay=desk.stay_id))["balance"]["intents"]
+    assert intent["url"] == page
+    assert "Send them the link" in intent["sentence"]
+    for role in (Role.GUEST, Role.HOUSEKEEPING):
+        other = replace(desk.asked, who=Who(actor=f"stay:{desk.stay_id}", role=role))
+        [intent] = (await told(SCHEMA, other, ask, stay=desk.stay_id))["balance"]["intents"]
+        assert intent["url"] is None
+    [(_, amount_minor, _, url)] = await api.load_pages(desk.asked, desk.stay_id)
+    assert (amount_minor, url) == (5_000, page)
+    desk.hotel.done(replace(note, state=IntentState.SUCCEEDED, url=None), SYNC)
+    assert await api.load_pages(desk.asked, desk.stay_id) == []
+
+
 async def test_cash_slips_and_charges_stand_on_the_folio(desk: Desk) -> None:
     acts = (
         'mutation($s: ID!) { a: recordCash(id: "c", stayId: $s, amountMinor: 3000) { done }'

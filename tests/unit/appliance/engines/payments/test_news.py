@@ -28,6 +28,7 @@ from appliance.engines.payments.messages import (
     HoldAsked,
     HoldCard,
     HoldReleaseAsked,
+    IntentNoted,
     IntentState,
     NoteBankLine,
     NoteCapture,
@@ -303,6 +304,37 @@ def test_a_card_left_with_the_provider_is_saved(hotel: Hotel) -> None:
     [saved] = told(hotel, CardReferenceSaved)
     assert (saved.stay_id, saved.customer_ref) == (stay_id, "cus_2")
     hotel.done(TakeDeposit(stay_id=stay_id, **EUROS))
+
+
+# -- pages ---------------------------------------------------------------------------------------
+
+
+PAGE = "https://pay.example/pay/stripe/pi_1/0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize("ask", [TakeDeposit, HoldCard])
+def test_a_page_waits_for_the_guest_until_the_end_is_known(
+    hotel: Hotel, stay: str, ask: type[Any]
+) -> None:
+    intent_id = hotel.done(ask(stay_id=stay, **EUROS))["intent_id"]
+    without = NoteIntent(intent_id=intent_id, state=S.REQUIRES_ACTION, provider_ref="pi_1")
+    hotel.done(without, SYNC)
+    for _ in range(2):
+        hotel.done(replace(without, url=PAGE), SYNC)
+    assert [each.url for each in told(hotel, IntentNoted)] == [None, PAGE]
+    page = "SELECT url FROM payments_intent WHERE intent_id = ?"
+    assert hotel.rows(page, intent_id) == [(PAGE,)]
+    hotel.done(replace(without, state=S.DECLINED, url=PAGE), SYNC)
+    assert hotel.rows(page, intent_id) == [(None,)]
+    assert told(hotel, IntentNoted)[-1].url is None
+
+
+def test_a_page_that_nobody_may_be_sent_to_is_refused(hotel: Hotel, stay: str) -> None:
+    intent_id = hotel.done(TakeDeposit(stay_id=stay, **EUROS))["intent_id"]
+    note = NoteIntent(intent_id=intent_id, state=S.REQUIRES_ACTION, url="http://pay.example/1")
+    assert hotel.refused(note, SYNC) == Refusal.BAD_PAGE
+    assert hotel.refused(replace(note, url=PAGE + "x" * 2_000), SYNC) == Refusal.TOO_LONG
+    assert told(hotel, IntentNoted) == []
 
 
 # -- disputes ----------------------------------------------------------------------------------
