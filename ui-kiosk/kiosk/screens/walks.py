@@ -53,6 +53,10 @@ class Walks(ListPage):
                 key = f"{night.night} {night.room_type_id} {one.rank}"
                 self.lines[key] = one
                 rows.append((key, self._cells(night, one)))
+            if not night.candidates:
+                # A full house is said even where nobody in it may be asked.
+                key = f"{night.night} {night.room_type_id} nobody"
+                rows.append((key, self._nobody(night)))
         self.show(rows, told.as_of_ms)
 
     def _cells(self, night: CrowdedNight, one: Candidate) -> tuple[str, ...]:
@@ -64,6 +68,18 @@ class Walks(ListPage):
             f"{one.nights} night" + ("" if one.nights == 1 else "s"),
             say.money(one.rate_minor, one.currency or self.desk.currency),
             "portal" if one.ota else "direct",
+        )
+
+    def _nobody(self, night: CrowdedNight) -> tuple[str, ...]:
+        beyond = night.held - night.rooms
+        return (
+            f"{night.night:%d.%m.}",
+            self.desk.type_title(night.room_type_id),
+            self._clock(night),
+            "all are in house",
+            f"{beyond} over",
+            "-",
+            "-",
         )
 
     def _clock(self, night: CrowdedNight) -> str:

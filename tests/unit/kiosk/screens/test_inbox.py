@@ -57,6 +57,19 @@ async def test_the_clock_of_a_full_night_is_counted_down_and_then_it_is_overdue(
         await until(pilot, lambda: "OVERDUE" in whole(pilot))
 
 
+async def test_a_full_night_is_said_where_all_its_guests_are_in_house(
+    box: FakeBox, clock: StillClock
+) -> None:
+    night = box.answers["crowdedNights"][0]
+    night |= {"candidates": [], "rooms": 1, "held": 2, "inHouse": 2}
+    async with front_desk(box, clock) as pilot:
+        await press(pilot, "9", "w")
+        await until(pilot, lambda: "all are in house" in whole(pilot))
+        assert "1 over" in whole(pilot)
+        await press(pilot, "enter", "o")
+        assert (box.acts, pilot.app.screen.is_modal) == ([], False)
+
+
 async def test_a_better_room_is_two_keys_away(box: FakeBox, clock: StillClock) -> None:
     async with front_desk(box, clock) as pilot:
         await press(pilot, "9", "w", "enter")
