@@ -142,7 +142,10 @@ class Account:
 
 @strawberry.type
 class TrialBalance:
-    """Every account that is not empty; each currency adds up to zero, or the books are broken."""
+    """Every account that is not empty; each currency adds up to zero, or the books are broken.
+
+    In a large house the folios stand together as `guest:*`, and so do deposits, rents and drawers.
+    """
 
     accounts: list[Account]
     balanced: bool

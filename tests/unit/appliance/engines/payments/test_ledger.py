@@ -56,7 +56,7 @@ from appliance.engines.stays.messages import (
 )
 from appliance.kernel import rebuild
 from appliance.kernel.messages import Command, Done, Who
-from appliance.kernel.reader import open_reader
+from appliance.kernel.reader import ROWS_MAX, open_reader
 from support.desk import CLERK, MANAGER, SYNC
 from support.hotel import FRIDAY, Hotel, day, priced
 
@@ -260,6 +260,28 @@ async def test_what_is_in_the_books_can_be_read(hotel: Hotel, tmp_path: Path, st
         assert entries[1].by_whom == "staff:manager"
         older = await journal.entries_of(reader, f"guest:{stay}", entries[1].entry_id)
         assert older == entries[2:]
+
+
+async def test_a_trial_balance_is_read_however_many_accounts_there_are(
+    hotel: Hotel, tmp_path: Path
+) -> None:
+    """Every night that was paid at the PMS leaves a folio open here: some ten thousand a year."""
+    hotel.db.executemany(
+        "INSERT INTO payments_account VALUES (?, 'EUR', 100, 0)",
+        ((f"guest:stay_{number:06}",) for number in range(ROWS_MAX + 1)),
+    )
+    hotel.db.execute(
+        "INSERT INTO payments_account VALUES ('revenue:rooms', 'EUR', ?, 0)",
+        (-100 * (ROWS_MAX + 1),),
+    )
+    hotel.db.commit()
+    async with open_reader(tmp_path / "log.db") as reader:
+        found = [
+            (row.account, row.currency, row.balance_minor)
+            for row in await journal.trial_balance(reader)
+        ]
+    total = 100 * (ROWS_MAX + 1)
+    assert found == [("guest:*", "EUR", total), ("revenue:rooms", "EUR", -total)]
 
 
 # -- random histories --------------------------------------------------------------------------
