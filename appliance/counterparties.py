@@ -40,6 +40,8 @@ class Parked:
     entity: str
     sentence: str
     since_ms: int
+    said: str = ""  # what sync answered the desk about it
+    said_of_ms: int = 0  # when that had been asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,14 +13,12 @@ from typing import Any, Final
 
 import msgspec
 
+from appliance.engines.stays.parked_messages import ParkedAct
 from sync.running import Running
 from sync.standing import explain
 
 LINE_BYTES_MAX: Final = 64 * 1024
 ANSWER_S_MAX: Final = 10.0
-# How a parked webhook is called, and what its number can be in SQLite.
-WEBHOOK: Final = "inbox:"
-SEQ_DIGITS_MAX: Final = 18
 
 
 class SyncAwayError(Exception):
@@ -70,12 +68,8 @@ async def _answer(running: Running, line: bytes) -> dict[str, Any]:  # noqa: PLR
             return {"status": found}
         case ["explain", name]:
             return {"lines": explain(running.ledger, name)}
-        case ["retry" | "done" as act, name] if name.startswith(WEBHOOK):
-            return {"lines": [await _decide(running, act, name.removeprefix(WEBHOOK))]}
-        case ["retry", name]:
-            return {"lines": [running.retry(name)]}
-        case ["done", name]:
-            return {"lines": [running.carrier.settle_by_hand(name)]}
+        case ["retry" | "done" as act, name]:
+            return {"lines": [await running.act(ParkedAct(act), name)]}
         case ["edit", name, *changes]:
             told = dict(each.split("=", 1) for each in changes if "=" in each)
             done = running.carrier.edit(name, told, running.mirror.room_numbered)
@@ -87,14 +81,6 @@ async def _answer(running: Running, line: bytes) -> dict[str, Any]:  # noqa: PLR
                 "error": "say one of: status, explain ID, retry ID, edit ID FIELD=VALUE, done ID,"
                 " feeds, feeds accept NAME"
             }
-
-
-async def _decide(running: Running, act: str, number: str) -> str:
-    if running.reception is None or not number.isdecimal() or len(number) > SEQ_DIGITS_MAX:
-        return f"there is no webhook {number}"
-    inbox = running.reception.inbox
-    work = inbox.retry if act == "retry" else inbox.settle_by_hand
-    return await work(int(number))
 
 
 def ask(path: Path, words: list[str]) -> dict[str, Any]:

@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from appliance.engines.stays.parked_messages import ParkedDecided
 from appliance.kernel.clock import Clock, sleep
 from sync.carrier import Pusher
 from sync.home import ChainMismatchError, Fact, Home, HomeAwayError, HomeSaidNoError, Page
 from sync.ledger import OPEN, Cursor, Draft, Ledger
+from sync.parked import note_wish
 from sync.plan import Planner
 
 logger = logging.getLogger(__name__)
@@ -121,6 +123,9 @@ class Follower:
     def _read(self, fact: Fact, *, prove: bool) -> None:
         now_ms = self._clock.read().wall_ms
         try:
+            if fact.kind == ParkedDecided.kind:
+                note_wish(self._ledger, fact, old=prove)
+                return
             drafts = self._planner.read(fact, now_ms)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # A fact of a newer release than ours: it is left out and said, the others go on.

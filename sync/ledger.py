@@ -290,7 +290,7 @@ class Ledger:
             ),
         ).rowcount
         if added:
-            self._tell(effect_id, now_ms, draft.state, draft.sentence or "waiting to be sent")
+            self.tell(effect_id, now_ms, draft.state, draft.sentence or "waiting to be sent")
         return bool(added)
 
     def turn(
@@ -313,9 +313,10 @@ class Ledger:
             (state.value, sentence, changed_ms, *fields.values(), effect_id),
         )
         if (before.state, before.sentence) != (state, sentence):
-            self._tell(effect_id, now_ms, state, sentence)
+            self.tell(effect_id, now_ms, state, sentence)
 
-    def _tell(self, effect_id: str, now_ms: int, state: EffectState, sentence: str) -> None:
+    def tell(self, effect_id: str, now_ms: int, state: EffectState, sentence: str) -> None:
+        """Add a line to an effect's story; call inside a transaction."""
         self.db.execute("UPDATE effect SET turns = turns + 1 WHERE id = ?", (effect_id,))
         self.db.execute(
             "INSERT INTO told SELECT id, turns, ?, ?, ? FROM effect WHERE id = ?",

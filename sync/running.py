@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from appliance.engines.stays.parked_messages import ParkedAct
 from appliance.kernel.clock import Clock, sleep
+from appliance.kernel.discreet import where
 from appliance.kernel.tasks import Nursery
-from sync.carrier import Carrier, Pusher
+from sync.carrier import LOOK_S_MAX, Carrier, Pusher
 from sync.deliver import Deliverer
 from sync.feeds.feed import FEED_RULES, Feed, FeedAccount
 from sync.feeds.feeds import Feeds
@@ -26,6 +29,7 @@ from sync.manners import Rule, Standing
 from sync.mirror import Mirror
 from sync.money.choosing import Looker, add_pulls, serve_pages
 from sync.money.choosing import choose as choose_money
+from sync.parked import carry_out, with_answers
 from sync.plan import Planner
 from sync.pms.choosing import Parts, choose, name_of
 from sync.pms.mews.stream import Dial
@@ -43,6 +47,9 @@ FIRST_LOOK_S: Final = 0.0
 FAILED_LOOK_S: Final = 5.0
 # How often somebody who waits for quiet looks.
 QUIET_LOOK_S: Final = 0.2
+# How a parked webhook is called, and what its number can be in SQLite.
+WEBHOOK: Final = "inbox:"
+SEQ_DIGITS_MAX: Final = 18
 # What a screen can show of a storm of changes.
 REPORT_GAP_S: Final = 1.0
 
@@ -114,7 +121,7 @@ class Running:
             ),
             pushers=self.pushers,
             clock=clock,
-            on_effects=self._wake_all,
+            on_effects=self._follow_up,
             on_mismatch=self._reconcile_first,
         )
         add_pulls(self.money, self.carrier, self.ledger, clock)
@@ -130,7 +137,7 @@ class Running:
             for pull in self.money.pulls
         ]
         self.look_now = asyncio.Event()
-        self._hinted = asyncio.Event()
+        self._hinted, self._wished = asyncio.Event(), asyncio.Event()
         self._changed = asyncio.Event()
         self.carrier.on_change(self._changed.set)
         self.feeds.on_news(self._news_of_a_feed)
@@ -144,6 +151,7 @@ class Running:
         self._nursery.deadly("sync: feed", self.follower.run())
         self._nursery.deadly("sync: effects", self.carrier.run())
         self._nursery.deadly("sync: home", self.deliverer.run())
+        self._nursery.deadly("sync: parked", self._decide_for_ever())
         self._nursery.deadly("sync: report", self._report_for_ever())
         if self.pull is not None:
             self._nursery.deadly("sync: pull", self._pull_for_ever(self.pull))
@@ -207,6 +215,7 @@ class Running:
         found = standing(self.ledger, self.mirror, self.gates.values(), elsewhere)
         calendars = self.feeds.counterparty()
         found["counterparties"] += [] if calendars is None else [calendars]
+        found["parked"] = with_answers(self.ledger, found["parked"])
         return found
 
     def retry(self, name: str) -> str:
@@ -231,6 +240,19 @@ class Running:
             self.look_now.set()
             return "it is fetched again with the next look"
         return self.carrier.retry(name)
+
+    async def act(self, act: ParkedAct, name: str) -> str:
+        """What a person decided about a parked item of any sort; says what was done."""
+        if name.startswith(WEBHOOK):
+            number = name.removeprefix(WEBHOOK)
+            if self.reception is None or not number.isdecimal() or len(number) > SEQ_DIGITS_MAX:
+                return f"there is no webhook {number}"
+            inbox = self.reception.inbox
+            work = inbox.retry if act is ParkedAct.RETRY else inbox.settle_by_hand
+            return await work(int(number))
+        if act is ParkedAct.RETRY:
+            return self.retry(name)
+        return self.carrier.settle_by_hand(name)
 
     def close(self) -> None:
         """Let go of sync.db; the nursery ends the tasks first."""
@@ -321,6 +343,21 @@ class Running:
     def _wake_all(self) -> None:
         self.carrier.wake()
         self.deliverer.news.set()
+
+    def _follow_up(self) -> None:
+        self._wished.set()
+        self._wake_all()
+
+    async def _decide_for_ever(self) -> None:
+        while True:
+            self._wished.clear()
+            try:
+                # Not inside the follower's transaction: the inbox has a pen of its own to wait for.
+                if await carry_out(self.ledger, self.act, lambda: self.clock.read().wall_ms):
+                    self._changed.set()
+            except sqlite3.Error as error:
+                logger.warning("parked: the disk takes nothing: %s", where(error))
+            await self._pause(self._wished, LOOK_S_MAX)
 
     def _reconcile_first(self) -> None:
         for looker in self.lookers:

@@ -9,6 +9,7 @@ from sync.gate import Gate
 from sync.ledger import EffectState, Ledger
 from sync.manners import utc_text
 from sync.mirror import Mirror
+from sync.parked import answers
 
 # What a screen can show; the number of all is told beside it.
 PARKED_MAX: Final = 200
@@ -92,7 +93,9 @@ def explain(ledger: Ledger, effect_id: str) -> list[str]:
     """The whole story of one effect, a line for each turn."""
     effect = ledger.effect(effect_id)
     if effect is None:
-        return [f"there is no effect {effect_id}"]
+        said = answers(ledger).get(effect_id)
+        asked = [] if said is None else [f"asked at the desk: {said.sentence}"]
+        return [f"there is no effect {effect_id}", *asked]
     lines = [f"{effect.kind} for {effect.lane}, attempt {effect.attempt}, {effect.state.value}"]
     if effect.provider_ref:
         lines.append(f"known there as {effect.provider_ref}")

@@ -13,6 +13,7 @@ from appliance.engines.payments import api as payments
 from appliance.engines.stays import api as stays
 from appliance.engines.stays import queries as stay_queries
 from appliance.engines.stays.messages import StayState
+from appliance.engines.stays.parking import LAST_ASKED
 from appliance.kernel.health import told
 from appliance.kernel.messages import Role
 
@@ -41,12 +42,19 @@ class Health:
 
 @strawberry.type
 class Parked:
-    """An item of sync's that waits for a person."""
+    """An item of sync's that waits for a person.
+
+    `asked` and `asked_ms` are what was last asked about it; `said` is sync's answer to that, and
+    empty as long as there is none.
+    """
 
     id: strawberry.ID
     entity: str
     sentence: str
     since_ms: Minor
+    asked: str | None
+    asked_ms: Minor | None
+    said: str
 
 
 @strawberry.type
@@ -103,6 +111,28 @@ async def health_of(asked: Asked) -> Health:
     return Health(vitals=vitals, line_down_since_ms=_minor(ports.standing().line_down_since_ms))
 
 
+async def _parked(asked: Asked) -> list[Parked]:
+    rows = await asked.reader.rows(LAST_ASKED)
+    last = {item_id: (act, asked_ms) for item_id, act, asked_ms in rows}
+    found = []
+    for item in asked.ports.standing().parked:
+        act, asked_ms = last.get(item.id, (None, None))
+        if asked_ms is not None and item.since_ms > asked_ms:
+            act = asked_ms = None  # it was tried since, and put aside anew
+        found.append(
+            Parked(
+                id=strawberry.ID(item.id),
+                entity=item.entity,
+                sentence=item.sentence,
+                since_ms=Minor(item.since_ms),
+                asked=act,
+                asked_ms=_minor(asked_ms),
+                said=item.said if asked_ms is not None and item.said_of_ms >= asked_ms else "",
+            )
+        )
+    return found
+
+
 def _minor(value: int | None) -> Minor | None:
     return None if value is None else Minor(value)
 
@@ -127,15 +157,7 @@ class Query:
         return HandOver(
             unknown_openings=await doors.load_unknown_openings(asked),
             pending_intents=await payments.load_pending_intents(asked),
-            parked=[
-                Parked(
-                    id=strawberry.ID(item.id),
-                    entity=item.entity,
-                    sentence=item.sentence,
-                    since_ms=Minor(item.since_ms),
-                )
-                for item in asked.ports.standing().parked
-            ],
+            parked=await _parked(asked),
             unfinished=[stay for stay in in_house if await unfinished(asked, stay)],
             conflicts=await stays.load_conflicts(asked),
             open_requests=await concierge.load_requests(asked, open_only=True),

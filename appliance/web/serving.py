@@ -139,7 +139,14 @@ def _standing(counterparties: Any) -> SyncStanding:
     return SyncStanding(
         line_down_since_ms=counterparties.line_down_since_ms(),
         parked=tuple(
-            Parked(id=item.id, entity=item.entity, sentence=item.sentence, since_ms=item.since_ms)
+            Parked(
+                id=item.id,
+                entity=item.entity,
+                sentence=item.sentence,
+                since_ms=item.since_ms,
+                said=item.said,
+                said_of_ms=item.said_of_ms,
+            )
             for item in counterparties.last.parked
         ),
         reported_at_ms=counterparties.heard_ms,

@@ -62,6 +62,7 @@ MANAGERS: Final = {
     "agreeRent",
     "endRent",
     "matchBankLine",
+    "markParkedDone",
 }
 VALUES: Final[dict[str, str]] = {
     "String": '"some-text-of-16-chars"',

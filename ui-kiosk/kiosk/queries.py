@@ -219,7 +219,7 @@ HAND_OVER = Query[words.HandOver](
     root="handOver",
     text=f"""query HandOver {{ handOver {{ cashMinor currency
   unknownOpenings {{ {_OPENING} }} pendingIntents {{ id amountMinor currency state sentence }}
-  parked {{ id entity sentence sinceMs }} conflicts {{ {_CONFLICT} }}
+  parked {{ id entity sentence sinceMs asked askedMs said }} conflicts {{ {_CONFLICT} }}
   openRequests {{ {_REQUEST} }}
   unfinished {{ id code state arrival departure roomTypeId roomNumber unfinished
     guests {{ given family }} }} }} }}""",
@@ -258,6 +258,8 @@ SETTLE_CONFLICT = _act(
     accept="[ConflictPoint!]",
 )
 UNDO_DECISION = _act("undoDecision", "Undo a decision", **_STAY, decisionId="ID!")
+RETRY_PARKED = _act("retryParked", "Ask sync to try it again", itemId="ID!")
+MARK_PARKED_DONE = _act("markParkedDone", "Tell sync that it is done", itemId="ID!")
 REHOUSE = _act("rehouse", "Another room", **_STAY, roomTypeId="ID!", roomId="ID")
 WALK_GUEST = _act(
     "walkGuest",

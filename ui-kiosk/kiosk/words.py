@@ -391,6 +391,9 @@ class Parked(Word, frozen=True):
     entity: str
     sentence: str
     since_ms: int
+    asked: str | None = None  # retry | done: what was last asked about it
+    asked_ms: int | None = None
+    said: str = ""  # sync's answer to that
 
 
 class Request(Word, frozen=True):

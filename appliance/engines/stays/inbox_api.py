@@ -12,6 +12,7 @@ from appliance.engines.stays.api import MANAGERS, Stay, stays_of
 from appliance.engines.stays.decisions import Made, Snapshot
 from appliance.engines.stays.merging import price_text
 from appliance.engines.stays.messages import Rehouse, UndoDecision, WalkGuest
+from appliance.engines.stays.parked_messages import MarkParkedDone, RetryParked
 from appliance.engines.stays.scene import UNDO_HOURS
 from appliance.kernel.messages import Refused
 
@@ -219,6 +220,16 @@ class Mutation:
         """Put the stay where it was before the decision."""
         command = UndoDecision(stay_id=str(stay_id), decision_id=str(decision_id))
         return await answer(info, command, id)
+
+    @strawberry.mutation
+    async def retry_parked(self, info: Info, id: str, item_id: strawberry.ID) -> Answer:
+        """Ask sync to try a parked item again, as soon as it is up; it looks first."""
+        return await answer(info, RetryParked(item_id=str(item_id)), id)
+
+    @strawberry.mutation
+    async def mark_parked_done(self, info: Info, id: str, item_id: strawberry.ID) -> Answer:
+        """Say that a person did it at the vendor; a manager does."""
+        return await answer(info, MarkParkedDone(item_id=str(item_id)), id)
 
     @strawberry.mutation
     async def rehouse(

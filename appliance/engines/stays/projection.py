@@ -13,6 +13,7 @@ from appliance.engines.calendar.messages import HoldConfirmed, NightsHeld
 from appliance.engines.climate.messages import AlarmCleared, AlarmKind, AlarmRaised
 from appliance.engines.housekeeping.messages import RoomStatus, RoomStatusSet
 from appliance.engines.inventory.messages import PropertySetUp, RoomAdded, RoomTypeAdded
+from appliance.engines.stays import parking
 from appliance.engines.stays.decisions import remembering, undone
 from appliance.engines.stays.messages import (
     Booked,
@@ -42,6 +43,7 @@ from appliance.engines.stays.messages import (
     UpstreamLinked,
     UpstreamSeen,
 )
+from appliance.engines.stays.parked_messages import ParkedDecided
 from appliance.engines.stays.touches import by_people
 from appliance.kernel.engine import Connection, Projection, Recorded
 from appliance.kernel.messages import Event
@@ -235,6 +237,7 @@ TABLES = [
     "stays_room_type",
     "stays_room",
     "stays_door_trouble",
+    parking.TABLE,
 ]
 
 # A lock with one of these may not open for a guest who comes late.
@@ -673,7 +676,7 @@ def _alarm_cleared(db: Connection, event: AlarmCleared, _recorded: Recorded) -> 
 
 PROJECTION = Projection(
     name="stays",
-    ddl=DDL.strip().split(";\n"),
+    ddl=[*DDL.strip().split(";\n"), parking.DDL],
     tables=TABLES,
     on=remembering(
         by_people(
@@ -700,6 +703,7 @@ PROJECTION = Projection(
                 DecisionUndone: undone,
                 ConflictOverdue: _conflict_overdue,
                 GuestWalked: _guest_walked,
+                ParkedDecided: parking.note_asked,
                 PropertySetUp: _property_set_up,
                 BusinessDateRolled: _rolled,
                 RoomTypeAdded: _room_type_added,

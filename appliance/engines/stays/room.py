@@ -8,6 +8,7 @@ from typing import Any
 from appliance.engines.stays import (
     clearing,
     learning,
+    parking,
     rules,
     sale,
     scene,
@@ -37,6 +38,7 @@ from appliance.engines.stays.messages import (
     UndoDecision,
     WalkGuest,
 )
+from appliance.engines.stays.parked_messages import MarkParkedDone, RetryParked
 from appliance.engines.stays.projection import PROJECTION
 from appliance.engines.stays.reactions import INLINE
 from appliance.engines.stays.state import fold
@@ -53,6 +55,15 @@ def _stream(command: Any, _context: Context) -> str:
 def _of_one_stay(command: type[Command], decide: Callable[..., Decision]) -> Handling:
     return Handling(
         command=command, stream=_stream, load=scene.load_stay, decide=clearing.closing(decide)
+    )
+
+
+def _of_a_parked_item(command: type[Command]) -> Handling:
+    return Handling(
+        command=command,
+        stream=parking.stream_of,
+        load=parking.load_nothing,
+        decide=parking.decide_parked,
     )
 
 
@@ -114,6 +125,8 @@ ENGINE = Engine(
             decide=undoing.undo_decision,
         ),
         _of_one_stay(ClearConflict, clearing.clear_conflict),
+        _of_a_parked_item(RetryParked),
+        _of_a_parked_item(MarkParkedDone),
     ],
     folds={"stay": fold},
     projection=PROJECTION,
