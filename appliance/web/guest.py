@@ -55,6 +55,16 @@ class MoneyView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageView:
+    """A page at the payment service that waits for this guest."""
+
+    kind: str  # "confirm" with their bank, "link" to pay, "card" to leave one
+    amount_minor: int
+    currency: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuestView:
     """A stay as its guest sees it."""
 
@@ -71,6 +81,8 @@ class GuestView:
     due: bool
     doors: Sequence[DoorView]
     money: MoneyView
+    pages: Sequence[PageView]
+    line_down: bool  # the payment service cannot be reached from here, nor its pages
     has_climate: bool
 
 
@@ -161,9 +173,25 @@ async def view_of(asked: Request) -> GuestView | None:
             pending_minor=balance.pending_minor,
             currency=balance.currency,
         ),
+        pages=await _pages(asked, line.stay_id),
+        line_down=asked.ports.standing().line_down_since_ms is not None,
         has_climate=line.room_id is not None
         and await climate.load_thermostat_id(asked, line.room_id) is not None,
     )
+
+
+async def _pages(asked: Request, stay_id: str) -> list[PageView]:
+    # Only a deposit and a hold are confirmed with a bank.
+    own = {"link", "card"}
+    return [
+        PageView(
+            kind=kind if kind in own else "confirm",
+            amount_minor=amount_minor,
+            currency=currency,
+            url=url,
+        )
+        for kind, amount_minor, currency, url in await payments.load_pages(asked, stay_id)
+    ]
 
 
 async def _doors(asked: Request, stay_id: str) -> list[DoorView]:

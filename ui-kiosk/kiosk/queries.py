@@ -103,7 +103,7 @@ STAY = Query[words.Stay | None](
   channel source atRisk due unfinished guestPageUrl guests {{ given family }}
   nights {{ date amountMinor currency priceSource }} notes {{ text atMs by }}
   balance {{ dueMinor pendingMinor chargesMinor paidMinor currency savedCard
-    lines {{ text amountMinor kind }} intents {{ id amountMinor currency state sentence }} }}
+    lines {{ text amountMinor kind }} intents {{ id kind amountMinor currency state sentence url }} }}
   keys {{ id doorId doorTitle generation validFromS validUntilS reason live pinAtLock clockUnsure
     prepared joiner }}
   conflicts {{ {_CONFLICT} }} }} }}""",

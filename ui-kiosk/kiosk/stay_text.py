@@ -89,7 +89,10 @@ def _money(text: Text, stay: Stay) -> None:
     for intent in balance.intents:
         if intent.state != "succeeded":
             words = intent.sentence or intent.state.replace("_", " ")
-            _row(text, "", f"{say.money(intent.amount_minor, intent.currency)}: {words}")
+            what = say.money(intent.amount_minor, intent.currency) if intent.currency else "Card"
+            _row(text, "", f"{what}: {words}")
+            if intent.url:
+                _row(text, "", "The page waits for the guest: + shows its link.")
     for line in (each for each in balance.lines if each.kind in {"charge", "fee"}):
         _row(text, "", f"{line.text}: {say.money(line.amount_minor, balance.currency)}")
 

@@ -159,6 +159,7 @@ class Intent(Word, frozen=True):
     sentence: str = ""
     kind: str = "deposit"
     stay_id: str | None = None
+    url: str | None = None  # the page that waits for the guest
 
 
 class RecoveryItem(Word, frozen=True):

@@ -139,11 +139,11 @@ async def load_pending_intents(asked: Asked) -> list[Intent]:
     return [intent_of(asked, row) for row in await queries.pending_intents(asked.reader)]
 
 
-async def load_pages(asked: Asked, stay_id: str) -> list[tuple[Kind, int, str, str]]:
+async def load_pages(asked: Asked, stay_id: str) -> list[tuple[str, int, str, str]]:
     """The pages that wait for this stay's guest: kind, amount, currency, address."""
     rows = await queries.intents_of(asked.reader, stay_id)
     pages = [(row, page_of(asked, row)) for row in rows]
-    return [(row.kind, row.amount_minor, row.currency, url) for row, url in pages if url]
+    return [(row.kind.value, row.amount_minor, row.currency, url) for row, url in pages if url]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,13 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from kiosk import say
 from kiosk.frame import Keys
 
 # Two modules of quiet are enough for every phone tried on a dark terminal; four do not fit.
 QUIET = 2
 # A screen of 24 lines holds 48 half blocks.
 MODULES_MAX = 48
+WI_FI = "Scan it with the guest's phone on the hotel Wi-Fi."
 
 
 def half_blocks(url: str) -> list[str] | None:
@@ -48,10 +48,12 @@ class Qr(ModalScreen[None]):
         Binding("escape", "leave", "Leave"),
     ]
 
-    def __init__(self, guest: str, url: str) -> None:
+    def __init__(self, guest: str, url: str, hint: str = WI_FI, *, spelled: bool = False) -> None:
         super().__init__()
         self._guest = guest
         self._url = url
+        self._hint = hint
+        self._spelled = spelled  # the link stands beside its code, to be read or sent
 
     def compose(self) -> ComposeResult:
         """Code and words."""
@@ -61,10 +63,11 @@ class Qr(ModalScreen[None]):
                 yield Static(Text("\n".join(rows), no_wrap=True), id="code", classes="masked")
             with Vertical(id="words"):
                 yield Static(self._guest, id="question", markup=False)
-                yield Static("Scan it with the guest's phone on the hotel Wi-Fi.", id="hint")
+                yield Static(self._hint, id="hint")
                 if rows is None:
                     yield Static("The link is too long to draw. It is:")
-                    yield Static(say.clip(self._url, 400), classes="masked", markup=False)
+                if rows is None or self._spelled:
+                    yield Static(self._url, id="link", classes="masked", markup=False)
                 yield Keys(id="keys")
 
     def action_leave(self) -> None:

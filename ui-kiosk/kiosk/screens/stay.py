@@ -40,6 +40,7 @@ class StayPage(MoveActs, DoorActs, PaperActs):
         Binding("e", "deposit", "Deposit"),
         Binding("c", "cash", "Cash"),
         Binding("s", "slip", "Slip"),
+        Binding("plus", "pay_page", "Pay link", show=False),
         Binding("b", "charge", "Charge"),
         Binding("t", "note", "Note"),
         Binding("r", "request", "Request"),

@@ -9,8 +9,19 @@ from kiosk import queries, say
 from kiosk.desk import Outcome
 from kiosk.screens.choose import Choose
 from kiosk.screens.form import Field, Form
+from kiosk.screens.qr import Qr
 from kiosk.screens.requests import REQUEST_TYPES
 from kiosk.screens.stay_moves import StayActs
+from kiosk.words import Intent
+
+PAY_HINT = "Scan it, or send the link. It works while the line is up."
+
+
+def _page_words(intent: Intent) -> str:
+    if not intent.currency:
+        return "Leave a card"
+    act = "Pay" if intent.kind == "link" else "Confirm"
+    return f"{act} {say.money(intent.amount_minor, intent.currency)}"
 
 
 class PaperActs(StayActs):
@@ -40,6 +51,28 @@ class PaperActs(StayActs):
             Field(name="slipNumber", label="Slip number"),
         ]
         self.act(partial(self.fill, "Card terminal slip", queries.RECORD_SLIP, fields))
+
+    def action_pay_page(self) -> None:
+        """The page where the guest confirms, pays or leaves a card, while one waits."""
+        self.act(self._pay_page)
+
+    async def _pay_page(self) -> None:
+        balance = self.stay.balance if self.stay else None
+        waiting = {each.id: each for each in balance.intents if each.url} if balance else {}
+        if not waiting:
+            self.say("No payment of this stay waits for the guest.", "warn")
+            return
+        standing = self.desk.standing
+        if standing is None or standing.health.line_down_since_ms is not None:
+            self.say("The line is down: the link works again when it is back.", "warn")
+            return
+        chosen: str | None = next(iter(waiting))
+        if len(waiting) > 1:
+            rows = [(name, _page_words(each)) for name, each in waiting.items()]
+            chosen = await self.dialog(Choose("Which link?", rows))
+        if (intent := waiting.get(chosen or "")) is not None and intent.url:
+            title = f"{self.guest()}\n{_page_words(intent)}"
+            self.app.push_screen(Qr(title, intent.url, PAY_HINT, spelled=True))
 
     def action_charge(self) -> None:
         """Something to pay for."""
