@@ -18,7 +18,7 @@ from appliance.kernel.discreet import where
 from appliance.kernel.tasks import Nursery
 from sync.editing import FIELDS_OF, NotEditableError, edited
 from sync.gate import Gate
-from sync.ledger import FINAL, OPEN, Effect, EffectState, Ledger, Priority
+from sync.ledger import BY_HAND, FINAL, OPEN, Effect, EffectState, Ledger, Priority
 from sync.manners import full_jitter_ms
 from sync.outcome import (
     Again,
@@ -254,6 +254,11 @@ class Carrier:
     async def _try(self, effect: Effect, pusher: Pusher) -> None:
         ready = self._commit_intent(effect.id)
         if ready is None:
+            return
+        if ready.kind == BY_HAND:
+            # Asked again, it is still a person's work.
+            sentence = str(msgspec.json.decode(ready.body)["sentence"])
+            self._settle(ready.id, pusher, Manual(sentence=sentence))
             return
         pushed = False
         try:

@@ -34,6 +34,8 @@ SYNCHRONOUS_FULL: Final = 2
 # As long as SQLite itself would try (busy_timeout).
 PEN_S_MAX: Final = 5.0
 _EMPTY: Final = b"{}"
+# An act that no interface of a PMS has; its body says in a sentence what a person does there.
+BY_HAND: Final = "pms.by_hand"
 
 
 class LedgerNotDurableError(Exception):

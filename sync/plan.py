@@ -26,20 +26,27 @@ from appliance.engines.stays.messages import (
     CheckedIn,
     CheckedOut,
     CheckInUndone,
+    ConflictRaised,
+    ConflictSettled,
     DepartureChanged,
+    ItemField,
     NoShowMarked,
     RoomAssigned,
     RoomMoved,
     StayCancelled,
+    StayState,
     UpstreamLinked,
 )
+from sync.disputes import ACT_OF, END_OF, TAKEN_BY, by_hand, priced
 from sync.home import Fact
-from sync.ledger import OPEN, Draft, Effect, EffectState, Ledger, Priority
+from sync.ledger import BY_HAND, OPEN, Draft, Effect, EffectState, Ledger, Priority
 from sync.mirror import Mirror, Stay
 from sync.money.owed import drafts_of
 
 DOOR_CODE: Final = "pms.door_code"
 ROOM_STATE: Final = "pms.room_state"
+# Which points of the PMS were taken by the newest decision: {its command's id: points}.
+TAKEN: Final = "plan.taken"
 # Of these only the last one counts: they say how something is, not what happened.
 _LATEST_ONLY: Final = frozenset({DOOR_CODE, ROOM_STATE})
 # A key ends at most a day after the departure (doors, OVERHANG_S_MAX), and nobody reads its code
@@ -79,6 +86,8 @@ class Planner:
         if reading is None:
             return drafts_of(fact, self._payments)
         drafts = reading(self, fact)
+        if fact.kind == ConflictRaised.kind:
+            self._hold_disputed(fact, now_ms)
         if fact.kind == CheckInUndone.kind and self._drop_unsent(
             fact, "start", "the check-in was undone before it was sent", now_ms
         ):
@@ -102,6 +111,10 @@ class Planner:
             # Also where the PMS itself caused it: it does not know what its change did to a key.
             ended = stay is None or _days_since(stay.departure, now_ms) > CODE_DAYS_MAX
             return self._door_codes and not ended
+        if fact.kind != ConflictSettled.kind and draft.kind in TAKEN_BY:
+            taken: dict[str, list[str]] = self._ledger.kept(TAKEN, dict[str, list[str]], {})
+            if TAKEN_BY[draft.kind] in taken.get(fact.command_id, ()):
+                return False  # the PMS says it already: that is where it was taken from
         return fact.origin is None or fact.origin.source != self._pms
 
     def _is_news(self, draft: Draft) -> bool:
@@ -154,6 +167,21 @@ class Planner:
             kind,
             fact.at_wall_ms,
         )
+
+    def _hold_disputed(self, fact: Fact, now_ms: int) -> None:
+        """What is not sent yet of a disputed point would decide the dispute before a person does."""
+        points = [ItemField(item["field"]) for item in fact.body["items"]]
+        for act in sorted({ACT_OF[point] for point in points if point in ACT_OF}):
+            self._drop_unsent(fact, act, "the PMS says otherwise: a person decides first", now_ms)
+        if not fact.body["by_hand"]:
+            return
+        for effect in self._ledger.effects(
+            "lane = ? AND kind = ? AND state = 'manual' AND made_ms <= ?",
+            lane_of(fact.body["stay_id"]),
+            BY_HAND,
+            fact.at_wall_ms,
+        ):
+            self._ledger.turn(effect.id, EffectState.EXPIRED, "the decision was taken back", now_ms)
 
     # -- inventory -------------------------------------------------------------------------------
 
@@ -274,6 +302,36 @@ class Planner:
     def _room_of(self, fact: Fact) -> str | None:
         stay = self._mirror.stay(fact.body["stay_id"])
         return None if stay is None else stay.room_id
+
+    # -- conflicts -------------------------------------------------------------------------------
+
+    def conflict_raised(self, _fact: Fact) -> list[Draft]:
+        """Nothing is told before a person decides (`_hold_disputed`)."""
+        return []
+
+    def conflict_settled(self, fact: Fact) -> list[Draft]:
+        """What the box keeps is told again, so that both sides end alike."""
+        body = fact.body
+        self._ledger.keep(TAKEN, {fact.command_id: body["accepted"]})
+        held: dict[str, Any] | None = body["held"]
+        kept = [ItemField(point) for point in body["kept"]]
+        if held is None or not kept:
+            return []
+        drafts = []
+        room_id = held["room_id"]
+        end = END_OF.get(StayState(held["state"]))
+        if ItemField.STATE in kept and end is not None:
+            drafts.append(self._draft(fact, end, {}))
+        if ItemField.DEPARTURE in kept:
+            told = {"departure": held["departure"], "nights": priced(held)}
+            drafts.append(self._draft(fact, "depart", told, takes_room=room_id))
+        if ItemField.ROOM in kept and room_id is not None:
+            drafts.append(self._draft(fact, "assign", {"room_id": room_id}, takes_room=room_id))
+        if sentence := by_hand(kept, held):
+            told = {"sentence": sentence}
+            manual = self._draft(fact, "by_hand", told)
+            drafts.append(replace(manual, state=EffectState.MANUAL, sentence=sentence))
+        return drafts
 
     # -- doors and rooms -------------------------------------------------------------------------
 
@@ -398,6 +456,8 @@ _READINGS: Final[Mapping[str, Reading]] = {
     CheckedOut.kind: Planner.checked_out,
     StayCancelled.kind: Planner.cancelled,
     NoShowMarked.kind: Planner.no_show,
+    ConflictRaised.kind: Planner.conflict_raised,
+    ConflictSettled.kind: Planner.conflict_settled,
     KeyCut.kind: Planner.key_changed,
     KeyRevoked.kind: Planner.key_changed,
     KeyAtRisk.kind: Planner.key_at_risk,

@@ -698,16 +698,30 @@ class ConflictRaised(Event):
     decide_by_ms: int | None = None  # UTC; an overbooked arrival of the next 24 h has a clock
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoxHolds:
+    """What the box holds once a person decided; the PMS is told the kept points of it."""
+
+    state: StayState
+    arrival: date
+    departure: date
+    room_type_id: str
+    room_id: str | None
+    nights: tuple[Night, ...]
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConflictSettled(Event):
-    """A person decided."""
+    """A person decided; what follows in the same command takes over the accepted points."""
 
     kind: ClassVar[str] = "stays.conflict_settled.v1"
     stay_id: str
     conflict_id: str
     took_upstream: bool
     accepted: tuple[ItemField, ...] = ()  # whose upstream version was taken
+    kept: tuple[ItemField, ...] = ()  # of which the box's version stands
+    held: BoxHolds | None = None  # None in logs that are older than it
 
 
 @fact

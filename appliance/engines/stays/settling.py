@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
 from appliance.engines.stays.merging import unpriced
 from appliance.engines.stays.messages import (
     BookingChanged,
+    BoxHolds,
     ConflictSettled,
     DepartureChanged,
     ItemField,
@@ -65,9 +67,25 @@ def settle_conflict(scene: Scene, command: SettleConflict, _context: Context) ->
         conflict_id=command.conflict_id,
         took_upstream=bool(accepted) or (command.accept is None and command.take_upstream),
         accepted=tuple(dict.fromkeys(accepted)),
+        kept=tuple(point for point in points if point not in accepted),
     )
     taken = _taken(scene, stay, conflict, accepted)
-    return taken if isinstance(taken, Refusal | No) else [settled, *taken]
+    if isinstance(taken, Refusal | No):
+        return taken
+    return [replace(settled, held=_held(stay, taken)), *taken]
+
+
+def _held(stay: Stay, taken: list[Event]) -> BoxHolds:
+    after = fold(stay, taken)
+    assert after is not None, "no fact takes a stay away"
+    return BoxHolds(
+        state=after.state,
+        arrival=after.arrival,
+        departure=after.departure,
+        room_type_id=after.room_type_id,
+        room_id=after.room_id,
+        nights=after.nights,
+    )
 
 
 def points_of(conflict: Conflict) -> tuple[ItemField, ...]:
