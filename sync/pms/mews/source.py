@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ from sync.pms.mews.words import (
 )
 from sync.pms.port import LIST_TIMEOUT_S, NotFetchedError, Seen, Told, digest_of
 
+logger = logging.getLogger(__name__)
+
 RESERVATIONS: Final = "reservations/getAll/2023-06-06"
 HOUSE: Final = "mews.house"
 # How far a full look reaches: half a year of stays behind us, two years of bookings ahead.
@@ -35,6 +38,7 @@ BEHIND_S: Final = 180 * DAY_S
 AHEAD_S: Final = 730 * DAY_S
 # Configuration changes rarely: four looks a day.
 HOUSE_AGE_MS_MAX: Final = 6 * 3_600_000
+UNREADABLE: Final = "Mews' reservation {} was left out ({}): look at it there, then retry"
 
 
 class MewsSource:
@@ -84,7 +88,7 @@ class MewsSource:
         """By `ReservationIds`."""
         body = {"ReservationIds": list(upstream_ids)}
         rows = await self._client.all_of(RESERVATIONS, body, "Reservations")
-        return [self._seen(row, self._house()) for row in rows]
+        return self._all_seen(rows, self._house())
 
     async def bookings(self, told: Sequence[Told]) -> list[LearnBooking]:
         """With the guests' profiles and what each night costs."""
@@ -107,13 +111,28 @@ class MewsSource:
         house = self._house()
         body = {**wanted, "ServiceIds": [house.service_id]}
         async for rows in self._client.pages(RESERVATIONS, body, "Reservations"):
-            yield [self._seen(row, house) for row in rows]
+            yield self._all_seen(rows, house)
 
     def _house(self) -> House:
         house: House | None = self._ledger.kept(HOUSE, House)
         if house is None:
             raise NotFetchedError("Mews' configuration is not known yet")
         return house
+
+    def _all_seen(self, rows: Sequence[dict[str, Any]], house: House) -> list[Seen]:
+        """Rows that can be read; the others wait for a person and hold up nobody."""
+        found = []
+        for row in rows:
+            try:
+                found.append(self._seen(row, house))
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                name, kind = str(row.get("Id")), type(error).__name__
+                logger.warning("mews: reservation %s was left out: %s", name, kind)
+                why = UNREADABLE.format(row.get("Number") or name, kind)
+                now_ms = self._clock.read().wall_ms
+                with self._ledger.transaction():
+                    self._mirror.hold(SOURCE, name, why, person=True, now_ms=now_ms)
+        return found
 
     def _seen(self, row: dict[str, Any], house: House) -> Seen:
         upstream_id, state = str(row["Id"]), str(row["State"])

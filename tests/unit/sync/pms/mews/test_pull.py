@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
 from support.sync_bench import ARRIVAL, DEPARTURE, SyncBench
 from sync.ledger import EffectState
+from sync.pms.mews.rows import known_of
 from sync.pms.mews.source import MewsSource
 from twin.clouds.faults import Fault
 from twin.clouds.mews import CancellationReason, State
@@ -78,6 +80,29 @@ async def test_a_line_that_goes_half_way_loses_nothing(bench: SyncBench) -> None
     await bench.turns(2)
     told = [body["upstream_id"] for body in bench.box.of("stays.learn_booking")]
     assert sorted(told) == sorted(ids)
+
+
+async def test_a_row_that_cannot_be_read_holds_up_no_other(
+    bench: SyncBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange, other = bench.book_upstream(), bench.book_upstream()
+
+    def picky(row: dict[str, Any], before: Any) -> Any:
+        if row["Id"] == strange:
+            raise KeyError("StartUtc")
+        return known_of(row, before)
+
+    with monkeypatch.context() as new_form:
+        new_form.setattr("sync.pms.mews.source.known_of", picky)
+        await bench.turn()
+    assert [body["upstream_id"] for body in bench.box.of("stays.learn_booking")] == [other]
+    [shown] = bench.running.report()["parked"]
+    assert shown["entity"] == f"mews:{strange}"
+    bench.running.retry(shown["id"])
+    await bench.turn()
+    learned = {body["upstream_id"] for body in bench.box.of("stays.learn_booking")}
+    assert learned == {strange, other}
+    assert bench.running.report()["parked"] == []
 
 
 async def test_a_booking_that_vanishes_cancels_nothing(bench: SyncBench) -> None:
