@@ -33,6 +33,8 @@ PRAGMAS: Final = (
 SYNCHRONOUS_FULL: Final = 2
 # As long as SQLite itself would try (busy_timeout).
 PEN_S_MAX: Final = 5.0
+# Tries that ended alike and are told one by one, the first and the last of them.
+ALIKE_MAX: Final = 2
 _EMPTY: Final = b"{}"
 # An act that no interface of a PMS has; its body says in a sentence what a person does there.
 BY_HAND: Final = "pms.by_hand"
@@ -319,6 +321,21 @@ class Ledger:
 
     def tell(self, effect_id: str, now_ms: int, state: EffectState, sentence: str) -> None:
         """Add a line to an effect's story; call inside a transaction."""
+        last = self.db.execute(
+            "SELECT turn, state, sentence FROM told WHERE effect_id = ? ORDER BY turn DESC LIMIT ?",
+            (effect_id, 2 * ALIKE_MAX),
+        ).fetchall()
+        if len(last) == 2 * ALIKE_MAX and [row[1:] for row in last[:2]] == [
+            row[1:] for row in last[2:]
+        ]:
+            for turn, *said in last[:2]:
+                if said == [state.value, sentence]:
+                    # A bank that thinks for days is asked each minute: the last pair has the time.
+                    self.db.execute(
+                        "UPDATE told SET at_ms = ? WHERE effect_id = ? AND turn = ?",
+                        (now_ms, effect_id, turn),
+                    )
+                    return
         self.db.execute("UPDATE effect SET turns = turns + 1 WHERE id = ?", (effect_id,))
         self.db.execute(
             "INSERT INTO told SELECT id, turns, ?, ?, ? FROM effect WHERE id = ?",

@@ -149,3 +149,22 @@ def test_nobody_waits_for_a_room_that_only_a_parked_sale_could_free(ledger: Ledg
     ledger.turn(sale.id, EffectState.PARKED, "they refuse it", 2)
     # The vendor never heard of the first guest, so nobody is in the room there.
     assert heads(ledger) == ["b.in"]
+
+
+def test_what_is_asked_again_for_days_is_told_in_a_few_lines(ledger: Ledger) -> None:
+    ledger.owe(draft("one"), 1)
+    (effect,) = ledger.effects("true")
+    with ledger.transaction():
+        for minute in range(1_000):
+            ledger.turn(effect.id, EffectState.SENDING, "being sent", 2 * minute)
+            ledger.turn(effect.id, EffectState.UNKNOWN, "the bank is at work", 2 * minute + 1)
+    ledger.turn(effect.id, EffectState.SUCCEEDED, "it is paid", 30_000)
+    said = [(at_ms, state) for at_ms, state, _ in ledger.told(effect.id)]
+    assert said == [
+        (1, "queued"),
+        (0, "sending"),
+        (1, "unknown"),
+        (1_998, "sending"),
+        (1_999, "unknown"),
+        (30_000, "succeeded"),
+    ]
