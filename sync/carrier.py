@@ -209,7 +209,7 @@ class Carrier:
             pusher = self._pushers.get(effect.counterparty)
             if pusher is None or effect.counterparty in self.paused or pusher.gate.closed_ms():
                 continue
-            if effect.priority > Priority.SALE and self._is_held_back(effect.counterparty):
+            if effect.priority > Priority.SALE and self.is_held_back(effect.counterparty):
                 continue
             task = self._nursery.mortal(f"effect {effect.id}", self._carry(effect, pusher))
             self._under_way[effect.lane] = task
@@ -219,7 +219,8 @@ class Carrier:
             started = True
         return started
 
-    def _is_held_back(self, counterparty: str) -> bool:
+    def is_held_back(self, counterparty: str) -> bool:
+        """Whether only sales may be sent there yet."""
         until_s = self._sales_first.get(counterparty)
         return until_s is not None and self._clock.monotonic() < until_s
 

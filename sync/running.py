@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 FIRST_LOOK_S: Final = 0.0
 # A look that failed although the way is free (a broken answer) is repeated after this.
 FAILED_LOOK_S: Final = 5.0
+# What the box makes of news is a fact, and read, within this; a busy box takes a fraction of it.
+HEARD_S: Final = 2.0
 # How often somebody who waits for quiet looks.
 QUIET_LOOK_S: Final = 0.2
 # How a parked webhook is called, and what its number can be in SQLite.
@@ -192,9 +194,9 @@ class Running:
         """One look at the PMS; what it brought is put on its way."""
         assert self.pull is not None, "no PMS is configured"
         done = await self.pull.look()
-        if done:
-            self.carrier.all_may_go(self.pull.source.name)
         name = self.pull.source.name
+        if done and self.carrier.is_held_back(name):
+            self._nursery.mortal(f"sync: {name} first", self._let_the_rest_go(name))
         if done and name in self.carrier.paused:
             with self.ledger.transaction():
                 self.ledger.keep(f"{name}.reconcile_first", value=False)
@@ -313,6 +315,17 @@ class Running:
     def _news_of_a_feed(self) -> None:
         self.deliverer.news.set()
         self._changed.set()
+
+    async def _let_the_rest_go(self, name: str) -> None:
+        """Once the box has heard what changed there: where two masters differ, a person decides.
+
+        What the box finds disputed is taken out of the queue before it overwrites anything.
+        """
+        while self.deliverer.waiting and self.carrier.is_held_back(name):
+            await sleep(self.clock, QUIET_LOOK_S)
+        self.follower.moved.clear()
+        await self._pause(self.follower.moved, HEARD_S)
+        self.carrier.all_may_go(name)
 
     def _wire_gates(self) -> None:
         if self.pull is not None:

@@ -221,11 +221,16 @@ class Puller:
         return waits
 
     def _our_write_is_open(self, upstream_id: str) -> bool:
+        """Whether an act of ours may have changed it: one that never left cannot be its echo.
+
+        What is only queued must not hide what the PMS says: the two may be a person's to decide.
+        """
         stay = self._mirror.stay_of(self.source.name, upstream_id)
         if stay is None:
             return False
         found = self._ledger.effects(
-            f"counterparty = ? AND lane = ? AND state IN ({', '.join('?' * len(OPEN))})",
+            "counterparty = ? AND lane = ? AND (first_sent_ms IS NOT NULL OR kind = 'pms.book')"
+            f" AND state IN ({', '.join('?' * len(OPEN))})",
             self.source.name,
             f"stay:{stay.stay_id}",
             *OPEN,

@@ -191,3 +191,30 @@ async def test_an_act_that_waits_does_not_decide_a_conflict(house: Property) -> 
     assert house.store.reservations[upstream].end_s == house.store.departure_s(day(3))
     assert departure(house) == day(3).isoformat()
     assert house.conflicts() == []
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_what_both_changed_in_the_dark_is_a_persons_to_decide(
+    house: Property, *, keep: bool
+) -> None:
+    """The desk's act waits in the queue while the PMS has another opinion: nothing overwrites it."""
+    upstream, stay_id = await in_house(house)
+    house.line.cut(Cut.SILENT)
+    await house.clock.advance(120)
+    house.store.modify_reservation(
+        upstream, end_s=house.store.departure_s(day(4)), nights_minor=[9_000] * 4
+    )
+    house.hotel.done(
+        ChangeDeparture(stay_id=stay_id, departure=day(3), added_nights=priced(day(2), day(3)))
+    )
+    await house.clock.advance(3_600)
+    house.line.heal()
+    await house.settle()
+    assert house.conflicts() == ["dates_in_house"]
+    assert house.store.reservations[upstream].end_s == house.store.departure_s(day(4))
+    decide(house, stay_id, accept=() if keep else (ItemField.DEPARTURE,))
+    await house.settle()
+    decided = day(3) if keep else day(4)
+    assert departure(house) == decided.isoformat()
+    assert house.store.reservations[upstream].end_s == house.store.departure_s(decided)
+    assert house.conflicts() == []
