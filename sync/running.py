@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 # The first look comes at once, and so does the look after the line came back.
 FIRST_LOOK_S: Final = 0.0
 # A look that failed although the way is free (a broken answer) is repeated after this.
-FAILED_LOOK_S: Final = 5.0
+FAILED_LOOK_S: Final = 2.0
 # What the box makes of news is a fact, and read, within this; a busy box takes a fraction of it.
 HEARD_S: Final = 2.0
 # How often somebody who waits for quiet looks.

@@ -134,7 +134,11 @@ class MewsClient:
             if isinstance(reply, Said) and reply.status == 400:
                 raise NotAskableError(f"{endpoint}: {_why(reply)}")
             if not isinstance(reply, Fine):
+                if isinstance(reply, NoAnswer):
+                    # Cut off or too slow, nobody can tell: the next look asks for less at once.
+                    self._page = max(PAGE_MIN, self._page // 2)
                 raise NotFetchedError(f"{endpoint}: {_why(reply)}", answered=_answered(reply))
+            self._page = min(COUNT_MAX, self._page + self._page // 4)
             rows = reply.fields.get(name)
             yield [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
             cursor = reply.fields.get("Cursor")

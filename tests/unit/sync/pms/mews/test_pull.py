@@ -184,11 +184,15 @@ async def test_a_change_waits_until_our_own_write_to_it_is_settled(bench: SyncBe
     bench.box.say_booked(upstream)
     bench.box.say_checked_in()
     await bench.running.follower.turn()
+    # It arrived, and nobody knows: what Mews shows now may be our own act.
+    bench.clouds.mews.faults.plan("reservations/start", Fault.LOST_ANSWER)
+    await bench.clock.run_until(bench.running.carrier.step(), limit_s=60)
+    assert bench.effect("pms.start").state is EffectState.UNKNOWN
     bench.clouds.mews.store.modify_reservation(upstream, adults=1)
     assert await bench.running.look()
     await bench.running.deliverer.turn()
     assert len(bench.box.of("stays.learn_booking")) == 1  # held back
-    await bench.turns(2)
+    await bench.turns(3)
     assert bench.effect("pms.start").state is EffectState.SUCCEEDED
     last = bench.box.of("stays.learn_booking")[-1]
     assert (last["state"], last["adults"]) == ("in_house", 1)
@@ -202,6 +206,19 @@ async def test_a_wrong_clock_of_ours_hides_no_booking(bench: SyncBench, hours: i
     bench.book_upstream()
     await bench.turns(2)
     assert len(bench.box.of("stays.learn_booking")) == 1
+
+
+async def test_an_act_that_never_left_hides_nothing_that_mews_says(bench: SyncBench) -> None:
+    upstream = bench.book_upstream()
+    await bench.turn()
+    bench.box.say_booked(upstream)
+    bench.box.say_checked_in()
+    await bench.running.follower.turn()
+    bench.clouds.mews.store.modify_reservation(upstream, adults=1)
+    assert await bench.running.look()
+    await bench.running.deliverer.turn()
+    assert bench.effect("pms.start").state is EffectState.QUEUED
+    assert [body["adults"] for body in bench.box.of("stays.learn_booking")] == [2, 1]
 
 
 async def test_a_hint_is_followed_by_id_and_carries_nothing_itself(bench: SyncBench) -> None:
