@@ -490,6 +490,7 @@ class Carrier:
                 f"a person changed {said}",
                 self._now_ms(),
                 body=msgspec.json.encode(after),
+                takes_room=after.get("room_id") if "room" in changes else effect.takes_room,
             )
             return self.retry(effect_id)
 

@@ -169,6 +169,7 @@ _CHANGEABLE: Final = frozenset(
         "next_at_ms",
         "progress",
         "provider_ref",
+        "takes_room",
         "tries",
     }
 )
@@ -361,12 +362,14 @@ class Ledger:
         A lane's head is its oldest open effect. What is parked lets the rest of its lane pass,
         except a sale: without the booking, nothing behind it can be said to the vendor. Who moves
         into a room waits for whoever, by an earlier act, moves out of it: a vendor refuses two.
-        Nobody waits for a guest whose sale is parked: the vendor has never heard of that one.
+        Nobody waits for a guest whose sale is parked: the vendor has never heard of that one. A
+        property that has changed its vendor waits for nothing that the old one was owed.
         """
         rows = self.db.execute(
             f"SELECT {_EFFECT} FROM effect e"  # noqa: S608 - constants only
             " WHERE state IN ('queued', 'unknown', 'reconciling') AND next_at_ms <= ?"
             " AND NOT EXISTS (SELECT 1 FROM effect b WHERE b.lane = e.lane AND b.seq < e.seq"
+            "   AND b.counterparty = e.counterparty"
             "   AND (b.state IN ('queued', 'sending', 'unknown', 'reconciling')"
             "     OR (b.state IN ('parked', 'manual') AND b.kind = 'pms.book')))"
             " AND NOT EXISTS (SELECT 1 FROM effect b WHERE b.frees_room = e.takes_room"

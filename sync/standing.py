@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sync.gate import Gate
 from sync.ledger import EffectState, Ledger
-from sync.manners import utc_text
+from sync.manners import Standing, utc_text
 from sync.mirror import Mirror
 from sync.parked import answers
 
@@ -26,11 +26,34 @@ def standing(
         "SELECT count(*) FROM effect WHERE (kind LIKE 'stripe.%' OR kind LIKE 'ccavenue.%')"
         " AND state IN ('unknown', 'reconciling')"
     ).fetchone()[0]
+    known = [_counterparty(ledger, gate) for gate in gates]
     return {
-        "counterparties": [_counterparty(ledger, gate) for gate in gates],
+        "counterparties": [*known, *_left(ledger, {each["name"] for each in known})],
         "parked": sorted([*parked(ledger, mirror), *parked_elsewhere], key=_age)[:PARKED_MAX],
         "unknown_payments": unknown,
     }
+
+
+def _left(ledger: Ledger, known: set[str]) -> list[dict[str, Any]]:
+    """Counterparties that are owed something and are in the settings no longer."""
+    rows = ledger.db.execute(
+        "SELECT counterparty, count(*), min(made_ms) FROM effect"
+        " WHERE state IN ('queued', 'sending', 'unknown', 'reconciling')"
+        " GROUP BY counterparty ORDER BY counterparty"
+    )
+    return [
+        {
+            "name": name,
+            "last_confirmed_ms": None,
+            "queued": queued,
+            "oldest_ms": oldest_ms,
+            "state": Standing.REFUSED.value,
+            "sentence": f"{name} is not in the settings any more: put it back, or do this by hand",
+            "unanswered": True,
+        }
+        for name, queued, oldest_ms in rows
+        if name not in known
+    ]
 
 
 def parked(ledger: Ledger, mirror: Mirror) -> list[dict[str, Any]]:

@@ -68,4 +68,5 @@ async def test_a_parked_room_is_changed_and_tried_again(bench: SyncBench) -> Non
     assert "a person changed room to 101" in [
         sentence for _, _, sentence in bench.running.ledger.told(parked.id)
     ]
+    assert bench.effect("pms.assign").takes_room == "r101"
     assert carrier.edit(parked.id, {"room": "102"}, numbered).startswith("it is succeeded")

@@ -6,7 +6,7 @@ import pytest
 
 from appliance.engines.stays.messages import CheckedIn
 from support.sync_bench import ARRIVAL, DEPARTURE, SyncBench
-from sync.ledger import EffectState
+from sync.ledger import Draft, EffectState
 from sync.running import Running
 from twin.clouds.faults import Fault
 from twin.clouds.mews import State
@@ -305,3 +305,26 @@ async def test_a_row_that_nobody_foresaw_stops_one_look_and_no_charge(
         assert (shown["entity"], "Doe" in shown["sentence"]) == ("mews", False)
     await bench.clock.advance(60)
     assert bench.running.report()["parked"] == []
+
+
+async def test_what_a_vendor_of_before_is_owed_is_shown_and_holds_up_nobody(
+    bench: SyncBench,
+) -> None:
+    bench.running.ledger.owe(
+        Draft(
+            natural_key="guesty.book:stay_1",
+            counterparty="guesty",
+            lane="stay:stay_1",
+            kind="pms.book",
+            body=b"{}",
+            priority=0,
+            made_ms=1,
+        ),
+        1,
+    )
+    bench.sell(room_id=None)
+    await bench.turns(2)
+    assert bench.bookings() == 1
+    left = bench.running.report()["counterparties"][-1]
+    assert (left["name"], left["queued"]) == ("guesty", 1)
+    assert "not in the settings any more" in left["sentence"]
