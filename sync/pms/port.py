@@ -22,8 +22,8 @@ from sync.outcome import Again, NotSent
 
 # What a cut line swallowed must be noticed, and tried again, within ten seconds of its healing
 # (anchors.md Y2). A page that a vendor cannot give in this time is asked for in smaller ones.
-ACT_TIMEOUT_S: Final = 7.0
-LIST_TIMEOUT_S: Final = 7.0
+ACT_TIMEOUT_S: Final = 6.0
+LIST_TIMEOUT_S: Final = 6.0
 # No booking system has idempotency keys, so one that is slow could carry out a request after we
 # gave it up and looked. A minute is what gateways hold a request for at most.
 LATE_MS: Final = 60_000

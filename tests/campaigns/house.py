@@ -146,6 +146,8 @@ class House:
             ledger_path=folder / "sync.db",
             pms=self.channel.account,
             stripe=StripeAccount(base_url=PAYMENTS_IN_PROCESS, secret_key=SECRET_KEY),
+            # The product's own default; a day and more of looks is most of what a schedule costs.
+            pull_interval_s=30.0,
             report_interval_s=600.0,
         )
         self.died: list[str] = []
