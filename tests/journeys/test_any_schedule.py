@@ -14,6 +14,9 @@ from campaigns.schedule import Schedule
 from sync.carrier import Carrier
 from sync.pms.mews.push import MewsPush
 
+# Killed processes leave coroutines behind that nobody will ever run.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 # The short version of `make chaos-sync`: some seconds for each vendor.
 SCHEDULES = 12
 # An adversary doubles something in one schedule of twenty or thirty.

@@ -15,7 +15,7 @@ from sync.ledger import Ledger
 from sync.outcome import Again, NotSent, Refused, Unknown
 from sync.pms.hostaway.token import HostawayAccount, Tokens
 from sync.pms.hostaway.words import LIMIT, TITLE, object_of
-from sync.pms.port import ACT_TIMEOUT_S, LIST_TIMEOUT_S, NotFetchedError
+from sync.pms.port import ACT_TIMEOUT_S, LIST_TIMEOUT_S, LIST_TIMEOUT_S_MAX, NotFetchedError
 from sync.transport import NoAnswer, Request
 
 # 100 pages are 10,000 reservations; a list of more is a mistake of ours in the filter.
@@ -57,6 +57,7 @@ class HostawayClient:
         self.account = account
         self.gate = gate
         self.tokens = Tokens(account, gate, ledger=ledger, clock=clock)
+        self._patience_s = LIST_TIMEOUT_S
 
     async def ask(
         self,
@@ -150,7 +151,9 @@ class HostawayClient:
         asked = {"limit": LIMIT, "includeResources": 1, **query}
         if after is not None:
             asked["afterId"] = after
-        reply = await self.ask("GET", path, query=asked, timeout_s=timeout_s)
+        reply = await self.ask("GET", path, query=asked, timeout_s=max(timeout_s, self._patience_s))
+        slow = isinstance(reply, NoAnswer)
+        self._patience_s = min(self._patience_s * 2, LIST_TIMEOUT_S_MAX) if slow else LIST_TIMEOUT_S
         return _rows(reply, path)
 
     def _request(
