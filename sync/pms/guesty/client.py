@@ -23,11 +23,15 @@ from sync.ledger import Ledger
 from sync.outcome import Again, NotSent, Refused, Unknown
 from sync.pms.guesty.account import GuestyAccount
 from sync.pms.guesty.tokens import Barred, GuestyTokens
-from sync.pms.port import NotAskableError, NotFetchedError
+from sync.pms.port import (
+    ACT_TIMEOUT_S,
+    LIST_TIMEOUT_S,
+    LIST_TIMEOUT_S_MAX,
+    NotAskableError,
+    NotFetchedError,
+)
 from sync.transport import Answer, NoAnswer, Request
 
-# A hundred reservations take Guesty some seconds; beyond this the line is cut.
-TIMEOUT_S: Final = 20.0
 # The vendor's own page (cloud.md 1.1).
 PAGE: Final = 100
 # Rows that a page shows again of the one before: so many may leave the list in between unnoticed.
@@ -81,6 +85,7 @@ class GuestyClient:
         self.gate = gate
         self.tokens = GuestyTokens(account=account, gate=gate, ledger=ledger, clock=clock)
         self._urgent = False
+        self._patience_s = LIST_TIMEOUT_S
         # An expired token is 403 here, a night that is taken 401: neither closes the way.
         gate.leave_to_client(HTTP_UNAUTHORISED, HTTP_FORBIDDEN)
 
@@ -97,7 +102,7 @@ class GuestyClient:
         *,
         query: Query = (),
         fields: Mapping[str, Any] | None = None,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float = ACT_TIMEOUT_S,
         probe: bool = False,
     ) -> Reply:
         """One request, once; a token that is refused is replaced once, and then a person's work."""
@@ -125,7 +130,9 @@ class GuestyClient:
 
     async def read(self, path: str, query: Query = ()) -> Any:
         """One request that changes nothing; raises NotFetchedError."""
-        reply = await self.ask("GET", path, query=query)
+        reply = await self.ask("GET", path, query=query, timeout_s=self._patience_s)
+        slow = isinstance(reply, NoAnswer)
+        self._patience_s = min(self._patience_s * 2, LIST_TIMEOUT_S_MAX) if slow else LIST_TIMEOUT_S
         if isinstance(reply, Fine):
             return reply.value
         if isinstance(reply, Said) and reply.status in {400, 404, 410, 422}:
