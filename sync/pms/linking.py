@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.engines.stays.messages import LinkUpstream
 from appliance.kernel.values import derived_id
-from sync.ledger import EffectState, Ledger
+from sync.ledger import Effect, EffectState, Ledger
 from sync.mirror import Mirror, Stay
 from sync.outcome import Homeward
 from sync.pms.port import Seen
@@ -37,6 +37,19 @@ def link_letter(
             code=code,
         ),
     )
+
+
+def retold(source: str, mirror: Mirror, effect: Effect, generation: int) -> list[Homeward]:
+    """A restored box hears again by which id the PMS knows its sale; of other acts, nothing."""
+    if effect.kind != "pms.book" or effect.provider_ref is None:
+        return []
+    stay_id = effect.natural_key.partition(":")[2]
+    booking = mirror.booking(source, effect.provider_ref)
+    version = booking.full_version if booking is not None else ""
+    letter = link_letter(
+        source, stay_id, effect.provider_ref, version=version, code="", generation=generation
+    )
+    return [letter]
 
 
 def adopt(  # noqa: PLR0913 - a pull and what it knows, by name

@@ -12,7 +12,8 @@ from appliance.kernel.money import decimal_of
 from sync.ledger import Effect, Ledger
 from sync.mirror import Known, Mirror
 from sync.outcome import NotSent, Outcome, Refused, Succeeded
-from sync.pms.guesty.client import Fine, GuestyClient, NotPermittedError, Said, failure, rows_of
+from sync.pms.answers import Said
+from sync.pms.guesty.client import Fine, GuestyClient, NotPermittedError, failure, rows_of
 from sync.pms.guesty.rows import known_of, record_of
 from sync.pms.guesty.source import LEGACY, RESERVATIONS, SEARCH
 from sync.pms.guesty.words import ORIGIN, SOURCE, House, UnreadableError

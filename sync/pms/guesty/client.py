@@ -20,7 +20,8 @@ from sync.gate import (
     Held,
 )
 from sync.ledger import Ledger
-from sync.outcome import Again, NotSent, Refused, Unknown
+from sync.outcome import NotSent, Refused
+from sync.pms.answers import Failure, Said, failure_at, why
 from sync.pms.guesty.account import GuestyAccount
 from sync.pms.guesty.tokens import Barred, GuestyTokens
 from sync.pms.port import (
@@ -57,17 +58,7 @@ class Fine:
         return self.value if isinstance(self.value, dict) else {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """They answered with an error; `message` is written for the operator.
-
-    A 401 or 403 here is about the question, not about us: our token is good.
-    """
-
-    status: int
-    message: str
-
-
+# A 401 or 403 that is said here is about the question, not about us: our token is good.
 Reply = Fine | Said | NoAnswer | Held | Barred
 
 
@@ -291,43 +282,18 @@ def _message(value: Any) -> str:
     return ""
 
 
-def _why(reply: Reply) -> str:
-    match reply:
-        case Said():
-            return f"{reply.status} {reply.message}"
-        case NoAnswer():
-            return reply.why
-        case Held() | Barred():
-            return reply.sentence
-        case Fine():
-            return "fine"
+def _why(reply: Said | NoAnswer | Held | Barred) -> str:
+    return reply.sentence if isinstance(reply, Barred) else why(reply)
 
 
-def failure(  # noqa: PLR0911 - one way out for each kind of answer
-    reply: Said | NoAnswer | Held | Barred,
-) -> Unknown | NotSent | Again | Refused:
+def failure(reply: Said | NoAnswer | Held | Barred) -> Failure:
     """What an answer that is no success means for one write (cloud.md 1.1)."""
     match reply:
-        case Held():
-            return NotSent(sentence=reply.sentence, wait_ms=reply.wait_ms)
         case Barred():
             return NotSent(sentence=reply.sentence)
-        case NoAnswer(sent=False):
-            return NotSent(sentence=f"no connection to Guesty ({reply.why})")
-        case NoAnswer():
-            sentence = (
-                f"Guesty's answer never came ({reply.why}): looked up before it is sent again"
-            )
-            return Unknown(sentence=sentence)
-        case Said(status=429):
-            return NotSent(sentence="Guesty asked us to wait")
-        case Said(status=409):
-            return Again(sentence="Guesty's data was being changed: looked up and decided anew")
         case Said(status=403):
             return Refused(
                 sentence="Guesty does not permit us this: give our application the right"
             )
-        case Said(status=status) if status == 408 or status >= 500:
-            return Unknown(sentence=f"Guesty answered {status}: looked up before it is sent again")
-        case Said():
-            return Refused(sentence=f"Guesty says: {reply.message}")
+        case _:
+            return failure_at("Guesty", reply)

@@ -11,7 +11,8 @@ from typing import Final
 from sync.home import DoorCode, Home, HomeAwayError, HomeSaidNoError
 from sync.ledger import Ledger
 from sync.outcome import Expired, NotSent, Outcome, Refused, Succeeded
-from sync.pms.guesty.client import Fine, GuestyClient, Said, failure, id_of, rows_of
+from sync.pms.answers import Said
+from sync.pms.guesty.client import Fine, GuestyClient, failure, id_of, rows_of
 from sync.pms.guesty.source import LEGACY, RESERVATIONS
 
 # The appliance restarts within seconds.

@@ -23,7 +23,7 @@ from sync.pms.guesty.rows import known_of, record_of
 from sync.pms.guesty.source import RESERVATIONS
 from sync.pms.guesty.steps import MAKE_IT_SO, Act, Step
 from sync.pms.guesty.words import SOURCE, House, UnreadableError
-from sync.pms.linking import link_letter
+from sync.pms.linking import retold
 from sync.pms.port import LATE_MS, NotFetchedError, unread
 
 # How the vendor calls money that came another way; since 2026-03-23 plain CASH may charge a card.
@@ -72,20 +72,7 @@ class GuestyPush:
 
     def retell(self, effect: Effect, generation: int) -> list[Homeward]:
         """A restored box hears again by which id Guesty knows its sale."""
-        if effect.kind != "pms.book" or effect.provider_ref is None:
-            return []
-        stay_id = effect.natural_key.partition(":")[2]
-        booking = self._mirror.booking(SOURCE, effect.provider_ref)
-        version = booking.full_version if booking is not None else ""
-        letter = link_letter(
-            SOURCE,
-            stay_id,
-            effect.provider_ref,
-            version=version,
-            code="",
-            generation=generation,
-        )
-        return [letter]
+        return retold(SOURCE, self._mirror, effect, generation)
 
     async def _with_house(
         self, effect: Effect, work: Callable[[Effect, dict[str, Any], House], Awaitable[Any]]

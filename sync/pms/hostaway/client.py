@@ -12,7 +12,8 @@ import msgspec
 from appliance.kernel.clock import Clock
 from sync.gate import PROBE_TIMEOUT_S, Gate, Held
 from sync.ledger import Ledger
-from sync.outcome import Again, NotSent, Refused, Unknown
+from sync.outcome import NotSent, Refused
+from sync.pms.answers import Failure, Said, failure_at, why
 from sync.pms.hostaway.token import HostawayAccount, Tokens
 from sync.pms.hostaway.words import LIMIT, TITLE, object_of
 from sync.pms.port import ACT_TIMEOUT_S, LIST_TIMEOUT_S, LIST_TIMEOUT_S_MAX, NotFetchedError
@@ -35,14 +36,6 @@ class Fine:
 
     result: Any = field(repr=False)
     count: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """They answered with a failure; the sentence is theirs."""
-
-    status: int
-    message: str
 
 
 Reply = Fine | Said | NoAnswer | Held
@@ -195,47 +188,17 @@ class HostawayClient:
         return Said(status=reply.status, message=_sentence(fields or {}, reply.status))
 
 
-def why(reply: Reply) -> str:
-    """What kept a read from being one, for a log and a person."""
-    match reply:
-        case Said():
-            return f"{reply.status} {reply.message}"
-        case NoAnswer():
-            return reply.why
-        case Held():
-            return reply.sentence
-        case Fine():
-            return "fine"
-
-
-def failure(  # noqa: PLR0911 - one way out for each kind of answer
-    reply: Said | NoAnswer | Held,
-) -> Unknown | NotSent | Again | Refused:
+def failure(reply: Said | NoAnswer | Held) -> Failure:
     """What an answer that is no success means for one write (cloud.md 1.2)."""
     match reply:
-        case Held():
-            return NotSent(sentence=reply.sentence, wait_ms=reply.wait_ms)
-        case NoAnswer(sent=False):
-            return NotSent(sentence=f"no connection to {TITLE} ({reply.why})")
-        case NoAnswer():
-            return Unknown(
-                sentence=f"{TITLE}'s answer never came ({reply.why}): "
-                "looked up before it is sent again"
-            )
         case Said(status=401):
             return NotSent(sentence=f"{TITLE} refuses our key: a person must look at the settings")
-        case Said(status=429):
-            return NotSent(sentence=f"{TITLE} asked us to wait")
         case Said(status=403):
             return Refused(
                 sentence=f"{TITLE} does not let our key do this: give the key the right in {TITLE}"
             )
-        case Said(status=409):
-            return Again(sentence=f"{TITLE}'s data had changed: looked up and decided anew")
-        case Said(status=status) if status == 408 or status >= 500:
-            return Unknown(sentence=f"{TITLE} answered {status}: looked up before it is sent again")
-        case Said():
-            return Refused(sentence=f"{TITLE} says: {reply.message}")
+        case _:
+            return failure_at(TITLE, reply)
 
 
 def _answered(reply: Reply) -> bool:

@@ -21,7 +21,7 @@ from sync.pms.hostaway.rows import known_of, trimmed
 from sync.pms.hostaway.source import HOUSE, RESERVATIONS
 from sync.pms.hostaway.steps import MAKE_IT_SO, Act, nothing
 from sync.pms.hostaway.words import SOURCE, TITLE
-from sync.pms.linking import link_letter
+from sync.pms.linking import retold
 from sync.pms.port import LATE_MS, NotFetchedError, unread
 
 # Until the listings are read, nothing can be said in Hostaway's words.
@@ -94,19 +94,7 @@ class HostawayPush:
 
     def retell(self, effect: Effect, generation: int) -> list[Homeward]:
         """A restored box hears again by which id Hostaway knows its sale."""
-        if effect.kind != "pms.book" or effect.provider_ref is None:
-            return []
-        booking = self._mirror.booking(SOURCE, effect.provider_ref)
-        return [
-            link_letter(
-                SOURCE,
-                effect.natural_key.partition(":")[2],
-                effect.provider_ref,
-                version=booking.full_version if booking is not None else "",
-                code="",
-                generation=generation,
-            )
-        ]
+        return retold(SOURCE, self._mirror, effect, generation)
 
     # -- acts on a reservation that Hostaway knows -----------------------------------------------
 

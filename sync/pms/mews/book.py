@@ -11,8 +11,9 @@ from appliance.kernel.values import normalise_name
 from sync.ledger import Effect, Ledger
 from sync.mirror import Known, Mirror
 from sync.outcome import Homeward, Outcome, Refused, Succeeded
+from sync.pms.answers import Said
 from sync.pms.linking import link_letter
-from sync.pms.mews.client import Fine, MewsClient, Reply, Said, failure
+from sync.pms.mews.client import Fine, MewsClient, Reply, failure
 from sync.pms.mews.rows import known_of
 from sync.pms.mews.source import RESERVATIONS
 from sync.pms.mews.words import SOURCE, House, nights_of, utc_s, utc_text, version_of

@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from sync.gate import PROBE_TIMEOUT_S, Gate, Held
-from sync.outcome import Again, NotSent, Refused, Unknown
+from sync.outcome import NotSent
+from sync.pms.answers import Failure, Said, failure_at, why
 from sync.pms.mews.words import COUNT_MAX, object_of
 from sync.pms.port import ACT_TIMEOUT_S, LIST_TIMEOUT_S, NotAskableError, NotFetchedError
 from sync.transport import NoAnswer, Request
@@ -44,14 +45,6 @@ class Fine:
     """200 and a whole object."""
 
     fields: dict[str, Any] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """They answered with an error; `message` is written for the operator."""
-
-    status: int
-    message: str
 
 
 Reply = Fine | Said | NoAnswer | Held
@@ -108,7 +101,7 @@ class MewsClient:
         reply = await self.ask(endpoint, body)
         if isinstance(reply, Fine):
             return reply.fields
-        raise NotFetchedError(f"{endpoint}: {_why(reply)}", answered=_answered(reply))
+        raise NotFetchedError(f"{endpoint}: {why(reply)}", answered=_answered(reply))
 
     async def pages(
         self,
@@ -132,12 +125,12 @@ class MewsClient:
                 self._page //= 2
                 continue
             if isinstance(reply, Said) and reply.status == 400:
-                raise NotAskableError(f"{endpoint}: {_why(reply)}")
+                raise NotAskableError(f"{endpoint}: {why(reply)}")
             if not isinstance(reply, Fine):
                 if isinstance(reply, NoAnswer):
                     # Cut off or too slow, nobody can tell: the next look asks for less at once.
                     self._page = max(PAGE_MIN, self._page // 2)
-                raise NotFetchedError(f"{endpoint}: {_why(reply)}", answered=_answered(reply))
+                raise NotFetchedError(f"{endpoint}: {why(reply)}", answered=_answered(reply))
             self._page = min(COUNT_MAX, self._page + self._page // 4)
             rows = reply.fields.get(name)
             yield [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
@@ -164,37 +157,8 @@ def _answered(reply: Reply) -> bool:
     return isinstance(reply, Said) and reply.status not in {401, 429}
 
 
-def _why(reply: Reply) -> str:
-    match reply:
-        case Said():
-            return f"{reply.status} {reply.message}"
-        case NoAnswer():
-            return reply.why
-        case Held():
-            return reply.sentence
-        case Fine():
-            return "fine"
-
-
-def failure(  # noqa: PLR0911 - one way out for each kind of answer
-    reply: Said | NoAnswer | Held,
-) -> Unknown | NotSent | Again | Refused:
+def failure(reply: Said | NoAnswer | Held) -> Failure:
     """What an answer that is no success means for one write (cloud.md 1.3)."""
-    match reply:
-        case Held():
-            return NotSent(sentence=reply.sentence, wait_ms=reply.wait_ms)
-        case NoAnswer(sent=False):
-            return NotSent(sentence=f"no connection to Mews ({reply.why})")
-        case NoAnswer():
-            sentence = f"Mews' answer never came ({reply.why}): looked up before it is sent again"
-            return Unknown(sentence=sentence)
-        case Said(status=401):
-            return NotSent(sentence="Mews refuses our tokens: a person must look at the settings")
-        case Said(status=429):
-            return NotSent(sentence="Mews asked us to wait")
-        case Said(status=409):
-            return Again(sentence="Mews' data had changed: looked up and decided anew")
-        case Said(status=status) if status == 408 or status >= 500:
-            return Unknown(sentence=f"Mews answered {status}: looked up before it is sent again")
-        case Said():
-            return Refused(sentence=f"Mews says: {reply.message}")
+    if isinstance(reply, Said) and reply.status == 401:
+        return NotSent(sentence="Mews refuses our tokens: a person must look at the settings")
+    return failure_at("Mews", reply)

@@ -20,7 +20,8 @@ from sync.home import Asked, Home, HomeAwayError, HomeSaidNoError
 from sync.ledger import Draft, Effect, Ledger, Priority
 from sync.mirror import Mirror
 from sync.outcome import Again, Expired, NotSent, Outcome, Succeeded
-from sync.pms.mews.client import Fine, MewsClient, Said, failure
+from sync.pms.answers import Said
+from sync.pms.mews.client import Fine, MewsClient, failure
 from sync.pms.mews.cutting import (
     ENDS,
     NO_DOOR,

@@ -14,7 +14,7 @@ from sync.home import Home
 from sync.ledger import Effect, EffectState, Ledger
 from sync.mirror import Known, Mirror
 from sync.outcome import Homeward, Manual, NotSent, Outcome, Refused, Succeeded
-from sync.pms.linking import link_letter
+from sync.pms.linking import retold
 from sync.pms.mews.book import MewsBooking
 from sync.pms.mews.client import Fine, MewsClient, failure
 from sync.pms.mews.codes import NOT_THERE, MewsCodes
@@ -143,20 +143,7 @@ class MewsPush:
 
     def retell(self, effect: Effect, generation: int) -> list[Homeward]:
         """A restored box hears again by which id Mews knows its sale."""
-        if effect.kind != "pms.book" or effect.provider_ref is None:
-            return []
-        stay_id = effect.natural_key.partition(":")[2]
-        booking = self._mirror.booking(SOURCE, effect.provider_ref)
-        version = booking.full_version if booking is not None else ""
-        letter = link_letter(
-            SOURCE,
-            stay_id,
-            effect.provider_ref,
-            version=version,
-            code="",
-            generation=generation,
-        )
-        return [letter]
+        return retold(SOURCE, self._mirror, effect, generation)
 
     # -- acts on a reservation that Mews knows ---------------------------------------------------
 

@@ -11,7 +11,8 @@ from support.guesty_client import Asker
 from sync.gate import Held
 from sync.manners import Standing
 from sync.outcome import NotSent, Refused, Unknown
-from sync.pms.guesty.client import PAGE, Fine, Said, failure, id_of, rows_of
+from sync.pms.answers import Said
+from sync.pms.guesty.client import PAGE, Fine, failure, id_of, rows_of
 from sync.pms.guesty.tokens import ACCOUNT, Barred, tenant_of
 from sync.pms.port import NotAskableError, NotFetchedError
 from sync.transport import NoAnswer

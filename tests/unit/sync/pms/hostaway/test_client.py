@@ -15,7 +15,8 @@ from sync.gate import Held
 from sync.ledger import EffectState
 from sync.manners import Standing
 from sync.outcome import NotSent, Refused, Unknown
-from sync.pms.hostaway.client import Fine, HostawayClient, Said, failure
+from sync.pms.answers import Said
+from sync.pms.hostaway.client import Fine, HostawayClient, failure
 from sync.transport import NoAnswer
 from twin.clouds.faults import Fault
 from twin.line import Cut
