@@ -35,6 +35,11 @@ class Known:
     no_show_by_us: bool = False
     extra: dict[str, str] = field(default_factory=dict)  # a vendor's own; never about a person
 
+    def same_stay(self, other: Known) -> bool:
+        """Whether both are in the same state, for the same time, in the same room."""
+        ours = (self.state, self.start_s, self.end_s, self.room_upstream_id)
+        return ours == (other.state, other.start_s, other.end_s, other.room_upstream_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:

@@ -14,7 +14,7 @@ from appliance.engines.stays.messages import LearnBooking
 from appliance.kernel.clock import Clock
 from appliance.kernel.messages import Origin
 from appliance.kernel.values import derived_id
-from sync.ledger import OPEN, EffectState, Ledger, Priority
+from sync.ledger import OPEN, Effect, EffectState, Ledger, Priority
 from sync.mirror import Booking, Mirror, Newness
 from sync.outcome import Homeward
 from sync.pms.linking import adopt
@@ -125,7 +125,7 @@ class Puller:
 
     async def _fetch_held(self) -> None:
         held = [each[0] for each in self._mirror.held(self.source.name, person=False)]
-        ready = [each for each in held if not self._our_write_is_open(each)]
+        ready = [each for each in held if not self._our_writes(each)]
         for start in range(0, len(ready), self.source.ids_max):
             some = ready[start : start + self.source.ids_max]
             await self._fetch(some)
@@ -213,29 +213,35 @@ class Puller:
                 title=self.source.title,
                 now_ms=self._now_ms(),
             )
-        waits = self._our_write_is_open(seen.upstream_id)
+        waits = self._may_be_ours(seen)
         if not waits and self._mirror.stay_of(name, seen.upstream_id) is None:
             waits = seen.by_us and self._sale_is_open()
         if waits:
             self._hold(seen.upstream_id, WAITS_FOR_OURS, person=False)
         return waits
 
-    def _our_write_is_open(self, upstream_id: str) -> bool:
-        """Whether an act of ours may have changed it: one that never left cannot be its echo.
+    def _may_be_ours(self, seen: Seen) -> bool:
+        """Whether the row may show a write of ours, while another one is still to be told.
 
-        What is only queued must not hide what the PMS says: the two may be a person's to decide.
+        What is only queued must not hide what somebody else did there: the two may be a person's
+        to decide. So it waits for what may have arrived, and for its own echo.
         """
+        ours = self._our_writes(seen.upstream_id)
+        if any(effect.first_sent_ms is not None or effect.kind == "pms.book" for effect in ours):
+            return True
+        booking = self._mirror.booking(self.source.name, seen.upstream_id)
+        return bool(ours) and booking is not None and booking.known.same_stay(seen.known)
+
+    def _our_writes(self, upstream_id: str) -> list[Effect]:
         stay = self._mirror.stay_of(self.source.name, upstream_id)
         if stay is None:
-            return False
-        found = self._ledger.effects(
-            "counterparty = ? AND lane = ? AND (first_sent_ms IS NOT NULL OR kind = 'pms.book')"
-            f" AND state IN ({', '.join('?' * len(OPEN))})",
+            return []
+        return self._ledger.effects(
+            f"counterparty = ? AND lane = ? AND state IN ({', '.join('?' * len(OPEN))})",
             self.source.name,
             f"stay:{stay.stay_id}",
             *OPEN,
         )
-        return bool(found)
 
     def _sale_is_open(self) -> bool:
         found = self._ledger.effects(

@@ -214,11 +214,33 @@ async def test_an_act_that_never_left_hides_nothing_that_mews_says(bench: SyncBe
     bench.box.say_booked(upstream)
     bench.box.say_checked_in()
     await bench.running.follower.turn()
-    bench.clouds.mews.store.modify_reservation(upstream, adults=1)
+    store = bench.clouds.mews.store
+    later = store.departure_s(DEPARTURE) + 86_400
+    store.modify_reservation(upstream, end_s=later, nights_minor=[8_133, 9_000, 9_000])
     assert await bench.running.look()
     await bench.running.deliverer.turn()
     assert bench.effect("pms.start").state is EffectState.QUEUED
-    assert [body["adults"] for body in bench.box.of("stays.learn_booking")] == [2, 1]
+    told = [body["departure"] for body in bench.box.of("stays.learn_booking")]
+    assert told == ["2026-08-16", "2026-08-17"]
+
+
+async def test_our_own_act_is_not_told_back_while_the_next_one_waits(bench: SyncBench) -> None:
+    """Two acts of the dark: the first one's echo would be a dispute with the second."""
+    upstream = bench.book_upstream()
+    await bench.turn()
+    bench.box.say_booked(upstream)
+    bench.box.say_checked_in()
+    await bench.running.follower.turn()
+    await bench.clock.run_until(bench.running.carrier.step(), limit_s=60)
+    assert bench.effect("pms.start").state is EffectState.SUCCEEDED
+    bench.say_assigned("stay_1", "r102")
+    await bench.running.follower.turn()
+    assert await bench.running.look()
+    await bench.running.deliverer.turn()
+    assert [body["state"] for body in bench.box.of("stays.learn_booking")] == ["confirmed"]
+    await bench.turns(2)
+    last = bench.box.of("stays.learn_booking")[-1]
+    assert (last["state"], last["room_id"]) == ("in_house", "r102")
 
 
 async def test_a_hint_is_followed_by_id_and_carries_nothing_itself(bench: SyncBench) -> None:
