@@ -51,6 +51,9 @@ RETRY_MS_MAX: Final = 60_000
 # whose list is broken must not keep check-ins from it for longer than twice that.
 SALES_FIRST_S_MAX: Final = 60.0
 STARTABLE: Final = frozenset({EffectState.QUEUED, EffectState.UNKNOWN, EffectState.RECONCILING})
+# While what was sent may still be carried out, it is looked for as often as the queue must move
+# after the line healed (10 s with the look itself): a slow vendor's late act is found by then.
+LATE_LOOK_MS: Final = 8_000
 # What a later act that is done makes needless, although a person was asked to look at it.
 MAKES_NEEDLESS: Final[Mapping[str, tuple[str, ...]]] = {
     "pms.start": ("pms.assign",),
@@ -280,7 +283,7 @@ class Carrier:
         if left_ms <= 0:
             return None
         sentence = "not there yet, but what was sent may still be carried out: looked up again"
-        return NotSent(sentence=sentence, wait_ms=left_ms)
+        return NotSent(sentence=sentence, wait_ms=min(left_ms, LATE_LOOK_MS))
 
     def _commit_intent(self, effect_id: str) -> Effect | None:
         now = self._clock.read()
@@ -294,7 +297,8 @@ class Carrier:
                 fields["first_sent_ms"] = now.wall_ms
                 fields["first_sent_doubt_ms"] = now.uncertainty_ms
                 self._post(pusher.told(effect, EffectState.SENDING, None))
-            self._ledger.turn(effect.id, EffectState.SENDING, "being sent", now.wall_ms, **fields)
+            doing = "being looked up first" if effect.look_first else "being sent"
+            self._ledger.turn(effect.id, EffectState.SENDING, doing, now.wall_ms, **fields)
         return self._ledger.effect(effect.id)
 
     def _settle(

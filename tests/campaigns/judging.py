@@ -22,7 +22,7 @@ def _queue(house: House) -> list[str]:
     broken = [
         f"{effect.kind} is still {effect.state.value}: {effect.sentence}"
         for effect in ledger.effects("state IN ('queued', 'sending', 'unknown', 'reconciling')")
-        if not _behind_parked(house, effect.lane)
+        if not behind_parked(house, effect.lane)
     ]
     letters = ledger.letters("refused IS NULL")
     broken += [f"{letter.name} is still on its way home" for letter in letters]
@@ -30,7 +30,8 @@ def _queue(house: House) -> list[str]:
     return broken + [f"{name}:{upstream_id} is still held: {why}" for upstream_id, why, _ in held]
 
 
-def _behind_parked(house: House, lane: str) -> bool:
+def behind_parked(house: House, lane: str) -> bool:
+    """Whether a lane waits for a person: its sale was put aside."""
     return bool(
         house.sync.ledger.effects(
             "lane = ? AND kind = 'pms.book' AND state IN ('parked', 'manual')", lane

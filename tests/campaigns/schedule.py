@@ -23,7 +23,7 @@ from appliance.engines.stays.messages import (
 from appliance.kernel.messages import Command
 from campaigns.channels import Held
 from campaigns.house import House
-from campaigns.judging import judge
+from campaigns.judging import behind_parked, judge
 from support.desk import MANAGER
 from support.hotel import priced, walk_in
 from sync.manners import Standing
@@ -52,6 +52,8 @@ ROUNDS: Final = 10
 # payment provider's memory of a key.
 PAUSES_S: Final = (0.05, 0.2, 0.7, 3, 7, 31, 61, 600)
 LONG_PAUSE_S: Final = 26 * 3_600
+# One schedule in fifty: a day of looks and probes costs as much as thirty others.
+LONG_PAUSE_CHANCE: Final = 0.002
 # "Progress <= 10 s after healing" is the word; the last look takes as long as it takes.
 PROGRESS_S_MAX: Final = 10.0
 QUIET_S_MAX: Final = 7_200.0
@@ -249,7 +251,7 @@ class Schedule:
         else:
             self.chance.choice(kinds)()
         pause_s = self.chance.choice(PAUSES_S)
-        if self.chance.random() < 0.01:
+        if self.chance.random() < LONG_PAUSE_CHANCE:
             pause_s = LONG_PAUSE_S
         await self.house.clock.advance(pause_s)
 
@@ -310,11 +312,13 @@ class Schedule:
         house, ledger = self.house, self.house.sync.ledger
         name = house.channel.name
         gate = house.sync.gates[name]
-        waits = ledger.db.execute(
-            "SELECT count(*) FROM effect WHERE counterparty = ?"
-            " AND state IN ('queued', 'unknown', 'reconciling')",
-            (name,),
-        ).fetchone()[0]
+        waits = [
+            effect
+            for effect in ledger.effects(
+                "counterparty = ? AND state IN ('queued', 'unknown', 'reconciling')", name
+            )
+            if not behind_parked(house, effect.lane)
+        ]
         asked_to_wait = gate.breaker.standing in {Standing.LIMITED, Standing.REFUSED}
         before = gate.last_confirmed_ms
         if not waits or asked_to_wait:

@@ -15,7 +15,7 @@ from appliance.kernel.virtual_clock import VirtualClock
 from sync.carrier import UNDER_WAY_MAX, Carrier
 from sync.gate import Gate
 from sync.ledger import Draft, Effect, EffectState, Ledger
-from sync.outcome import Homeward, NewAttempt, Outcome, Succeeded
+from sync.outcome import Homeward, NewAttempt, Outcome, Succeeded, Unknown
 from sync.transport import Answer, NoAnswer, Request
 
 
@@ -35,12 +35,13 @@ class Vendor:
         self.open = asyncio.Event()
         self.open.set()
         self.outcomes: list[Outcome] = []
+        self.found: list[Outcome | None] = []  # by the look-ups, in their order
         self.pushed: list[Effect] = []
         self.looked_up: list[str] = []
 
     async def reconcile(self, effect: Effect) -> Outcome | None:
         self.looked_up.append(effect.natural_key)
-        return None
+        return self.found.pop(0) if self.found else None
 
     async def push(self, effect: Effect) -> Outcome:
         self.pushed.append(effect)
@@ -166,3 +167,31 @@ async def test_a_commit_that_fails_leaves_no_transaction_open(house: House) -> N
         house.ledger.keep("b", 2)
     house.ledger.db = db
     assert (house.ledger.kept("a", int), house.ledger.kept("b", int)) == (None, 2)
+
+
+async def test_what_may_still_be_carried_out_is_looked_for_and_not_sent_twice(house: House) -> None:
+    guesty = house.vendors["guesty"]
+    guesty.late_ms = 60_000
+    guesty.outcomes = [Unknown(sentence="no answer", look_first=True)]
+    house.owe("book", "guesty")
+    house.nursery.mortal("carrier", house.carrier.run())
+    await house.clock.advance(12)
+    assert len(guesty.looked_up) >= 1
+    await house.clock.advance(47)
+    assert len(guesty.looked_up) >= 6
+    assert len(guesty.pushed) == 1
+    await house.clock.advance(12)
+    assert len(guesty.pushed) == 2
+    assert house.state("book") is EffectState.SUCCEEDED
+
+
+async def test_what_was_carried_out_late_is_found_within_ten_seconds(house: House) -> None:
+    guesty = house.vendors["guesty"]
+    guesty.late_ms = 60_000
+    guesty.outcomes = [Unknown(sentence="no answer", look_first=True)]
+    guesty.found = [None, Succeeded(sentence="it is there")]
+    house.owe("book", "guesty")
+    house.nursery.mortal("carrier", house.carrier.run())
+    await house.clock.advance(12)
+    assert len(guesty.pushed) == 1
+    assert house.state("book") is EffectState.SUCCEEDED
