@@ -22,6 +22,7 @@ from sync.mirror import Mirror
 from sync.pms.guesty.account import GuestyApi
 from sync.pms.guesty.client import GuestyClient, NotPermittedError, Query, id_of, rows_of
 from sync.pms.guesty.house import HOUSE, pull_house
+from sync.pms.guesty.older_list import OlderList
 from sync.pms.guesty.rows import Record, booking_of, counts, known_of, our_ref, record_of
 from sync.pms.guesty.words import (
     BLOCKING,
@@ -56,8 +57,6 @@ HOUSE_AGE_MS_MAX: Final = 6 * 3_600_000
 SWEEP_AGE_MS_MAX: Final = 86_400_000
 # Without it nothing tells a change but the whole: some six pages of a 60-room house a minute.
 SWEEP_AGE_MS_ALONE: Final = 60_000
-# An older list that was not there is looked for again after a day.
-LEGACY_GONE_MS: Final = 86_400_000
 # What was read by id is not read again while the list says the same of it; a house of 60 rooms
 # has a few hundred bookings under way.
 READ_MAX: Final = 2_000
@@ -89,6 +88,7 @@ class GuestySource:
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
+        self._older_list = OlderList(ledger, clock)
         self._read: dict[str, str] = {}  # id -> time of change under which it was read
 
     async def prepare(self) -> bool:
@@ -109,7 +109,7 @@ class GuestySource:
         wanted = _filters(("lastUpdatedAt", "$gte", moment(since_s * 1000)))
         async for page in self._by_legacy([*wanted, ("sort", "lastUpdatedAt")]):
             yield page
-        alone = not self._has_legacy()
+        alone = self._is_alone()
         if alone:
             query = [("filter[createdAt][gte]", moment(since_s * 1000)), ("sort", "_id")]
             async for page in self._search(query):
@@ -172,12 +172,14 @@ class GuestySource:
         self, query: Query, *, besides: AbstractSet[str] = frozenset()
     ) -> AsyncIterator[list[Seen]]:
         """What the older list finds: read by id, or taken as it is where that is the setting."""
-        if not self._has_legacy():
-            return
         v3 = self._client.account.api is GuestyApi.V3
+        if v3 and not self._older_list.may_be_asked():
+            return
         fields = "lastUpdatedAt" if v3 else FIELDS
         try:
             async for rows in self._client.pages(LEGACY, [*query, ("fields", fields)]):
+                if self._older_list.answered():
+                    self._sweep_soon()
                 if not v3:
                     yield self._seen_all(rows)
                     continue
@@ -193,14 +195,16 @@ class GuestySource:
         except (NotAskableError, NotPermittedError) as error:
             if not v3:
                 raise
-            logger.warning("guesty: the older list does not answer any more: %s", error)
-            with self._ledger.transaction():
-                self._ledger.keep("guesty.legacy_gone_ms", self._clock.read().wall_ms)
+            self._older_list.refused(error)
 
-    def _has_legacy(self) -> bool:
-        gone_ms = self._ledger.kept("guesty.legacy_gone_ms", int)
-        gone = gone_ms is not None and self._clock.read().wall_ms - gone_ms < LEGACY_GONE_MS
-        return not gone or self._client.account.api is GuestyApi.LEGACY
+    def _is_alone(self) -> bool:
+        """Whether the newer search must do without the older list."""
+        return self._client.account.api is GuestyApi.V3 and self._older_list.refuses
+
+    def _sweep_soon(self) -> None:
+        """What only the older list tells may have been missed: the whole is read with this look."""
+        with self._ledger.transaction():
+            self._ledger.keep("guesty.sweep_ms", 0)
 
     def _sweep_is_due(self, *, alone: bool) -> bool:
         swept_ms: int = self._ledger.kept("guesty.sweep_ms", int, 0)
@@ -305,7 +309,7 @@ class GuestySource:
         """Profiles by id: from the record, a hundred at once from the older list, or one by one."""
         found = {r.guest_id: r.guest for r in records if r.guest_id and r.guest}
         missing = [record for record in records if record.guest_id not in found]
-        if len(missing) > 1 and self._has_legacy():
+        if len(missing) > 1 and not self._is_alone():
             found |= await self._guests_by_legacy([record.upstream_id for record in missing])
         for guest_id in dict.fromkeys(record.guest_id for record in missing):
             if guest_id is None or guest_id in found:

@@ -15,6 +15,7 @@ from twin.clouds.guesty import CanceledBy, GuestStay, Status
 
 BY_ID = "GET /v1/reservations-v3"
 SEARCH = "GET /v1/reservations-v3/search"
+LEGACY = "GET /v1/reservations"
 OLDER = "GET /v1/reservations"
 
 
@@ -136,6 +137,33 @@ async def test_after_the_end_of_the_older_list_the_search_goes_on_alone(
     bench.running.hint([hidden.id])
     await bench.turn()
     assert bench.learned()[-1]["upstream_id"] == hidden.id
+
+
+@pytest.mark.parametrize("dark_s", [60, 900, 3 * 86_400])
+async def test_an_older_list_that_comes_back_tells_what_was_sold_meanwhile(
+    bench: GuestyBench, dark_s: int
+) -> None:
+    await bench.turns(2)
+    bench.cloud.legacy_is_gone = True
+    hidden = bench.book_there()
+    await bench.turn()
+    await bench.clock.advance(dark_s)
+    await bench.turn()
+    assert not bench.learned()
+    bench.cloud.legacy_is_gone = False
+    await bench.clock.advance(3_600)
+    await bench.turns(2)
+    assert [body["upstream_id"] for body in bench.learned()] == [hidden.id]
+
+
+async def test_one_refusal_of_the_older_list_hides_nothing(bench: GuestyBench) -> None:
+    await bench.turns(2)
+    bench.cloud.faults.plan(LEGACY, Fault.UNAUTHORIZED, times=1)
+    hidden = bench.book_there()
+    await bench.turn()
+    await bench.clock.advance(30)
+    await bench.turn()
+    assert [body["upstream_id"] for body in bench.learned()] == [hidden.id]
 
 
 async def test_a_sparse_record_is_unknown_and_not_empty(bench: GuestyBench) -> None:
