@@ -52,12 +52,20 @@ _KNOWN: Final = {
 class Deliverer:
     """Empties the `homeward` table; a row goes only when its answer has come."""
 
-    def __init__(self, *, home: Home, ledger: Ledger, mirror: Mirror, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        home: Home,
+        ledger: Ledger,
+        mirror: Mirror,
+        clock: Clock,
+        chance: random.Random | None = None,
+    ) -> None:
         self._home = home
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
-        self._chance = random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._chance = chance or random.Random()  # noqa: S311 - spreads load, guards nothing
         self.news = asyncio.Event()
 
     async def run(self) -> None:

@@ -108,7 +108,9 @@ class Running:
             nursery=nursery,
             chance=chance,
         )
-        self.deliverer = Deliverer(home=home, ledger=self.ledger, mirror=self.mirror, clock=clock)
+        self.deliverer = Deliverer(
+            home=home, ledger=self.ledger, mirror=self.mirror, clock=clock, chance=chance
+        )
         self.carrier.posts_to(self.deliverer.news)
         self.follower = Follower(
             home=home,

@@ -323,13 +323,18 @@ class Schedule:
         before = gate.last_confirmed_ms
         if not waits or asked_to_wait:
             return
-        while gate.last_confirmed_ms == before:
+        waiting = {effect.id for effect in waits}
+        while gate.last_confirmed_ms == before and waiting <= self._open():
             await house.clock.advance(0.25)
             if house.clock.monotonic() - healed_s > 60 * PROGRESS_S_MAX:
                 break
         self.ended.progress_s = house.clock.monotonic() - healed_s
         if self.ended.progress_s > PROGRESS_S_MAX:
             self.ended.broken.append(f"no progress for {self.ended.progress_s:.1f} s after healing")
+
+    def _open(self) -> set[str]:
+        states = "state IN ('queued', 'sending', 'unknown', 'reconciling')"
+        return {effect.id for effect in self.house.sync.ledger.effects(states)}
 
     def _judge(self) -> None:
         self.ended.broken += [*self.house.died, *judge(self.house, self.ended.counts)]

@@ -34,6 +34,12 @@ async def test_any_schedule_ends_alike_on_both_sides_and_nothing_is_doubled(
         assert ended.broken == [], f"{vendor}, seed {seed}"
 
 
+def test_a_seed_tells_the_same_story_twice() -> None:
+    first, again = (play("mews", 7) for _ in range(2))
+    assert first == again
+    assert first.counts["weather: killed"], "with kills in it"
+
+
 def _found(words: str) -> bool:
     for seed in range(1, SEEDS_MAX):
         if any(words in sentence for sentence in play("mews", seed).broken):
