@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -42,6 +42,7 @@ class Parked:
     since_ms: int
     said: str = ""  # what sync answered the desk about it
     said_of_ms: int = 0  # when that had been asked
+    editable: Mapping[str, str] = field(default_factory=dict)  # by ParkedField, as it stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,11 +69,10 @@ async def _answer(running: Running, line: bytes) -> dict[str, Any]:  # noqa: PLR
         case ["explain", name]:
             return {"lines": explain(running.ledger, name)}
         case ["retry" | "done" as act, name]:
-            return {"lines": [await running.act(ParkedAct(act), name)]}
+            return {"lines": [await running.act(ParkedAct(act), name, {})]}
         case ["edit", name, *changes]:
             told = dict(each.split("=", 1) for each in changes if "=" in each)
-            done = running.carrier.edit(name, told, running.mirror.room_numbered)
-            return {"lines": [done]}
+            return {"lines": [running.edit(name, told)]}
         case ["feeds", *more]:
             return {"lines": running.feeds.answer(more)}
         case _:

@@ -9,20 +9,38 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any, Final
 
-# As many as any vendor takes in one booking.
-PEOPLE_MAX: Final = 99
+from appliance.engines.stays.parked_messages import NO_ROOM, PEOPLE_MAX, ParkedField
 
-FIELDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    "pms.book": ("room", "adults", "children"),
-    "pms.assign": ("room",),
-    "pms.start": ("room",),
-    "pms.depart": ("departure",),
-    "pms.process": ("left_on",),
+FIELDS_OF: Final[Mapping[str, tuple[ParkedField, ...]]] = {
+    "pms.book": (ParkedField.ROOM, ParkedField.ADULTS, ParkedField.CHILDREN),
+    "pms.assign": (ParkedField.ROOM,),
+    "pms.start": (ParkedField.ROOM,),
+    "pms.depart": (ParkedField.DEPARTURE,),
+    "pms.process": (ParkedField.LEFT_ON,),
 }
 
 
 class NotEditableError(ValueError):
     """It cannot be changed so; the text says why, and what can be."""
+
+
+def editable(
+    kind: str, told: Mapping[str, Any], number_of: Callable[[str], str | None]
+) -> dict[str, str]:
+    """What `edited` may change of an act, as it stands, written as a person writes it.
+
+    What is not known (a room that is gone) is "".
+    """
+    return {field.value: _written(field, told, number_of) for field in FIELDS_OF.get(kind, ())}
+
+
+def _written(
+    field: ParkedField, told: Mapping[str, Any], number_of: Callable[[str], str | None]
+) -> str:
+    if field is not ParkedField.ROOM:
+        return str(told.get(field, ""))
+    room_id = told.get("room_id")
+    return NO_ROOM if room_id is None else number_of(room_id) or ""
 
 
 def edited(
@@ -64,7 +82,7 @@ def edited(
 
 
 def _room(text: str, room_by_number: Callable[[str], str | None]) -> str | None:
-    if text == "none":
+    if text == NO_ROOM:
         return None
     room_id = room_by_number(text)
     if room_id is None:
@@ -73,7 +91,7 @@ def _room(text: str, room_by_number: Callable[[str], str | None]) -> str | None:
 
 
 def _people(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text[:4]) > PEOPLE_MAX:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(PEOPLE_MAX))):
         raise NotEditableError(f"{name} is a number from 0 to {PEOPLE_MAX}")
     return int(text)
 

@@ -101,6 +101,10 @@ class Mirror:
         """Our room by the number on its door."""
         return self._one("SELECT room_id FROM room WHERE number = ?", number)
 
+    def number_of(self, room_id: str) -> str | None:
+        """The number on the door of one of our rooms."""
+        return self._one("SELECT number FROM room WHERE room_id = ?", room_id)
+
     def type_by(self, upstream_id: str, *names: str | None) -> str | None:
         """Our room type for a vendor's: by the installer's word, else by id or title."""
         found = self._one("SELECT room_type_id FROM room_type WHERE upstream_id = ?", upstream_id)

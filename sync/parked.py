@@ -5,13 +5,18 @@ The wish is on disk with the cursor that read it, so a crash repeats it; a repea
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from appliance.engines.stays.parked_messages import ParkedAct
+from appliance.engines.stays.parked_messages import ParkedAct, ParkedField
+from appliance.kernel.discreet import where
 from sync.home import Fact
 from sync.ledger import Ledger
+
+logger = logging.getLogger(__name__)
 
 WISHES: Final = "parked.wishes"
 ANSWERS: Final = "parked.answers"
@@ -28,6 +33,13 @@ class Wish:
     item_id: str
     act: ParkedAct
     asked_ms: int  # by the box's clock, as the fact says
+    changes: dict[str, str] = field(
+        default_factory=dict
+    )  # of EDIT: what the vendor is told instead
+
+
+Act = Callable[[ParkedAct, str, Mapping[str, str]], Awaitable[str]]
+"""(what is wished, the item, its changes) -> a sentence that says what was done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +60,9 @@ def note_wish(ledger: Ledger, fact: Fact, *, old: bool) -> None:
         item_id=fact.body["item_id"],
         act=ParkedAct(fact.body["act"]),
         asked_ms=fact.at_wall_ms,
+        changes={
+            ParkedField(each["field"]).value: each["value"] for each in fact.body.get("changes", ())
+        },
     )
     if old and ledger.effect(wish.item_id) is None:
         return
@@ -66,9 +81,7 @@ def answers(ledger: Ledger) -> dict[str, Said]:
     return found
 
 
-async def carry_out(
-    ledger: Ledger, act: Callable[[ParkedAct, str], Awaitable[str]], now_ms: Callable[[], int]
-) -> int:
+async def carry_out(ledger: Ledger, act: Act, now_ms: Callable[[], int]) -> int:
     """Do what was asked, one after the other; how many there were."""
     count = 0
     while waiting := wishes(ledger):
@@ -77,12 +90,22 @@ async def carry_out(
         if effect is not None and effect.changed_ms > wish.asked_ms:
             sentence = f"it is {effect.state.value} since, so what was asked before is left out"
         else:
-            sentence = await act(wish.act, wish.item_id)
+            sentence = await _done(act, wish)
         with ledger.transaction():
             _answer(ledger, wish, sentence, now_ms())
             ledger.keep(WISHES, wishes(ledger)[1:])
         count += 1
     return count
+
+
+async def _done(act: Act, wish: Wish) -> str:
+    try:
+        return await act(wish.act, wish.item_id, wish.changes)
+    except sqlite3.Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - one item is no reason to stop at all others (law 5)
+        logger.error("parked %s: %s", wish.item_id, where(error))  # noqa: TRY400 - see `where`
+        return f"Nightporter itself failed on it ({type(error).__name__})"
 
 
 def _answer(ledger: Ledger, wish: Wish, sentence: str, now_ms: int) -> None:

@@ -49,6 +49,9 @@ FAILED_LOOK_S: Final = 2.0
 HEARD_S: Final = 2.0
 # How often somebody who waits for quiet looks.
 QUIET_LOOK_S: Final = 0.2
+# How an act towards a vendor is called (Ledger.owe); everything else that waits is a thing to bring
+# home, or to look at.
+EFFECT: Final = "eff_"
 # How a parked webhook is called, and what its number can be in SQLite.
 WEBHOOK: Final = "inbox:"
 SEQ_DIGITS_MAX: Final = 18
@@ -245,8 +248,16 @@ class Running:
             return "it is fetched again with the next look"
         return self.carrier.retry(name)
 
-    async def act(self, act: ParkedAct, name: str) -> str:
+    def edit(self, name: str, changes: Mapping[str, str]) -> str:
+        """What a vendor is to be told otherwise; says what was done."""
+        if not name.startswith(EFFECT):
+            return f"{name} cannot be edited: only an act that a vendor is to be told can be"
+        return self.carrier.edit(name, changes, self.mirror.room_numbered)
+
+    async def act(self, act: ParkedAct, name: str, changes: Mapping[str, str]) -> str:
         """What a person decided about a parked item of any sort; says what was done."""
+        if act is ParkedAct.EDIT:
+            return self.edit(name, changes)
         if name.startswith(WEBHOOK):
             number = name.removeprefix(WEBHOOK)
             if self.reception is None or not number.isdecimal() or len(number) > SEQ_DIGITS_MAX:

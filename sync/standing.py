@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+import msgspec
+
+from sync.editing import FIELDS_OF, editable
 from sync.gate import Gate
-from sync.ledger import EffectState, Ledger
+from sync.ledger import Effect, EffectState, Ledger
 from sync.manners import Standing, utc_text
 from sync.mirror import Mirror
 from sync.parked import answers
@@ -64,6 +67,7 @@ def parked(ledger: Ledger, mirror: Mirror) -> list[dict[str, Any]]:
             "entity": effect.lane,
             "sentence": f"{effect.kind}: {effect.sentence}",
             "since_ms": effect.changed_ms,
+            **_editable(effect, mirror),
         }
         for effect in ledger.effects(
             "state IN (?, ?)", EffectState.PARKED.value, EffectState.MANUAL.value
@@ -88,6 +92,14 @@ def parked(ledger: Ledger, mirror: Mirror) -> list[dict[str, Any]]:
         for letter in ledger.letters("refused IS NOT NULL", limit=PARKED_MAX)
     ]
     return sorted(found, key=_age)
+
+
+def _editable(effect: Effect, mirror: Mirror) -> dict[str, Any]:
+    """Rooms, numbers and days: of a guest nothing leaves the body."""
+    if effect.kind not in FIELDS_OF:
+        return {}
+    told = msgspec.json.decode(effect.body)
+    return {"editable": editable(effect.kind, told, mirror.number_of)}
 
 
 def _age(each: dict[str, Any]) -> tuple[int, str]:

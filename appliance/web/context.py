@@ -102,6 +102,7 @@ class Parked:
     since_ms: int
     said: str = ""  # what sync answered the desk about it
     said_of_ms: int = 0  # when that had been asked
+    editable: Mapping[str, str] = field(default_factory=dict)  # by ParkedField, as it stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from appliance.engines.concierge import api as concierge
 from appliance.engines.doors import api as doors
 from appliance.engines.payments import api as payments
 from appliance.engines.stays import api as stays
+from appliance.engines.stays import inbox_api, parked_messages
 from appliance.engines.stays import queries as stay_queries
 from appliance.engines.stays.messages import StayState
 from appliance.engines.stays.parking import LAST_ASKED
@@ -41,11 +42,19 @@ class Health:
 
 
 @strawberry.type
+class ParkedValue:
+    """One field of a parked act that can be edited, as it stands; a room by its number, or `none`."""
+
+    field: inbox_api.ParkedField  # type: ignore[valid-type]
+    value: str
+
+
+@strawberry.type
 class Parked:
     """An item of sync's that waits for a person.
 
     `asked` and `asked_ms` are what was last asked about it; `said` is sync's answer to that, and
-    empty as long as there is none.
+    empty as long as there is none. `editable` is empty where nothing can be edited.
     """
 
     id: strawberry.ID
@@ -55,6 +64,7 @@ class Parked:
     asked: str | None
     asked_ms: Minor | None
     said: str
+    editable: list[ParkedValue]
 
 
 @strawberry.type
@@ -128,6 +138,11 @@ async def _parked(asked: Asked) -> list[Parked]:
                 asked=act,
                 asked_ms=_minor(asked_ms),
                 said=item.said if asked_ms is not None and item.said_of_ms >= asked_ms else "",
+                editable=[
+                    ParkedValue(field=each, value=item.editable[each])
+                    for each in parked_messages.ParkedField
+                    if each in item.editable
+                ],
             )
         )
     return found

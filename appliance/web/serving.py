@@ -146,6 +146,7 @@ def _standing(counterparties: Any) -> SyncStanding:
                 since_ms=item.since_ms,
                 said=item.said,
                 said_of_ms=item.said_of_ms,
+                editable=item.editable,
             )
             for item in counterparties.last.parked
         ),

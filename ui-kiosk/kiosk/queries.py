@@ -219,7 +219,8 @@ HAND_OVER = Query[words.HandOver](
     root="handOver",
     text=f"""query HandOver {{ handOver {{ cashMinor currency
   unknownOpenings {{ {_OPENING} }} pendingIntents {{ id amountMinor currency state sentence }}
-  parked {{ id entity sentence sinceMs asked askedMs said }} conflicts {{ {_CONFLICT} }}
+  parked {{ id entity sentence sinceMs asked askedMs said editable {{ field value }} }}
+  conflicts {{ {_CONFLICT} }}
   openRequests {{ {_REQUEST} }}
   unfinished {{ id code state arrival departure roomTypeId roomNumber unfinished
     guests {{ given family }} }} }} }}""",
@@ -260,6 +261,7 @@ SETTLE_CONFLICT = _act(
 UNDO_DECISION = _act("undoDecision", "Undo a decision", **_STAY, decisionId="ID!")
 RETRY_PARKED = _act("retryParked", "Ask sync to try it again", itemId="ID!")
 MARK_PARKED_DONE = _act("markParkedDone", "Tell sync that it is done", itemId="ID!")
+EDIT_PARKED = _act("editParked", "Ask sync to tell it so", itemId="ID!", changes="[ParkedChange!]!")
 REHOUSE = _act("rehouse", "Another room", **_STAY, roomTypeId="ID!", roomId="ID")
 WALK_GUEST = _act(
     "walkGuest",

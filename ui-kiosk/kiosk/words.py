@@ -385,6 +385,13 @@ class Opening(Word, frozen=True):
     stay_id: str | None = None
 
 
+class ParkedValue(Word, frozen=True):
+    """A field of it that can be edited, and how it stands."""
+
+    field: str  # ROOM | ADULTS | CHILDREN | DEPARTURE | LEFT_ON
+    value: str  # a room's number or "none", a number, a day; "" where it is not known
+
+
 class Parked(Word, frozen=True):
     """Something the sync put aside, with the reason."""
 
@@ -392,9 +399,10 @@ class Parked(Word, frozen=True):
     entity: str
     sentence: str
     since_ms: int
-    asked: str | None = None  # retry | done: what was last asked about it
+    asked: str | None = None  # retry | done | edit: what was last asked about it
     asked_ms: int | None = None
     said: str = ""  # sync's answer to that
+    editable: list[ParkedValue] = []
 
 
 class Request(Word, frozen=True):

@@ -7,12 +7,12 @@ from datetime import date
 import strawberry
 
 from appliance.asked import Answer, Asked, Date, Info, Minor, answer
-from appliance.engines.stays import inbox, messages, queries, walking
+from appliance.engines.stays import inbox, messages, parked_messages, queries, walking
 from appliance.engines.stays.api import MANAGERS, Stay, stays_of
 from appliance.engines.stays.decisions import Made, Snapshot
 from appliance.engines.stays.merging import price_text
 from appliance.engines.stays.messages import Rehouse, UndoDecision, WalkGuest
-from appliance.engines.stays.parked_messages import MarkParkedDone, RetryParked
+from appliance.engines.stays.parked_messages import EditParked, MarkParkedDone, RetryParked
 from appliance.engines.stays.scene import UNDO_HOURS
 from appliance.kernel.messages import Refused
 
@@ -22,6 +22,15 @@ CANDIDATES_MAX = 10
 
 UndoStep = strawberry.enum(messages.UndoStep, name="UndoStep")
 Way = strawberry.enum(walking.Way, name="WayOut")
+ParkedField = strawberry.enum(parked_messages.ParkedField, name="ParkedField")
+
+
+@strawberry.input
+class ParkedChange:
+    """What a vendor is told instead: a room's number or `none`, a number, or a day (2026-11-29)."""
+
+    field: ParkedField  # type: ignore[valid-type]
+    value: str
 
 
 @strawberry.type
@@ -230,6 +239,19 @@ class Mutation:
     async def mark_parked_done(self, info: Info, id: str, item_id: strawberry.ID) -> Answer:
         """Say that a person did it at the vendor; a manager does."""
         return await answer(info, MarkParkedDone(item_id=str(item_id)), id)
+
+    @strawberry.mutation
+    async def edit_parked(
+        self, info: Info, id: str, item_id: strawberry.ID, changes: list[ParkedChange]
+    ) -> Answer:
+        """Change what the vendor is told, and ask sync to try again; a manager does."""
+        command = EditParked(
+            item_id=str(item_id),
+            changes=tuple(
+                parked_messages.ParkedChange(field=each.field, value=each.value) for each in changes
+            ),
+        )
+        return await answer(info, command, id)
 
     @strawberry.mutation
     async def rehouse(

@@ -66,6 +66,8 @@ class Refusal(StrEnum):
     NIGHTS_OVER = "nights_over"
     NO_FREE_ROOM = "no_free_room"  # of that type, for all the nights
     BAD_AMOUNT = "bad_amount"
+    BAD_VALUE = "bad_value"  # no number, or no day, where a vendor is told one
+    FIELD_TWICE = "field_twice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from appliance.engines.stays.messages import DESK, MANAGERS
 from appliance.kernel.messages import Command, Event, Role, asked, fact
+
+# As many as any vendor takes in one booking.
+PEOPLE_MAX: Final = 99
+NO_ROOM: Final = "none"  # how a person writes that the vendor is told of no room
 
 
 class ParkedAct(StrEnum):
@@ -15,6 +19,25 @@ class ParkedAct(StrEnum):
 
     RETRY = "retry"  # look it up outside, then try again
     DONE = "done"  # a person did it at the vendor: nothing is sent any more
+    EDIT = "edit"  # the vendor is told something else; then as RETRY
+
+
+class ParkedField(StrEnum):
+    """What of an act can be told otherwise; of which act which, sync knows (sync.editing)."""
+
+    ROOM = "room"  # the number on a door, or NO_ROOM
+    ADULTS = "adults"
+    CHILDREN = "children"
+    DEPARTURE = "departure"  # a day, written 2026-11-29
+    LEFT_ON = "left_on"  # a day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedChange:
+    """One field and what the vendor is told instead. A room, a number or a day: no person's data."""
+
+    field: ParkedField
+    value: str
 
 
 @asked
@@ -37,6 +60,17 @@ class MarkParkedDone(Command):
     item_id: str
 
 
+@asked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditParked(Command):
+    """Change what a vendor is told, and ask sync to try again; the stay here stays as it is."""
+
+    name: ClassVar[str] = "stays.edit_parked"
+    roles: ClassVar[frozenset[Role]] = MANAGERS
+    item_id: str
+    changes: tuple[ParkedChange, ...]
+
+
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedDecided(Event):
@@ -45,3 +79,4 @@ class ParkedDecided(Event):
     kind: ClassVar[str] = "stays.parked_decided.v1"
     item_id: str  # as sync calls it: an effect, `mews:ID`, `ical:...`, `inbox:N`
     act: ParkedAct
+    changes: tuple[ParkedChange, ...] = ()  # of EDIT alone

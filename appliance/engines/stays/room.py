@@ -38,7 +38,7 @@ from appliance.engines.stays.messages import (
     UndoDecision,
     WalkGuest,
 )
-from appliance.engines.stays.parked_messages import MarkParkedDone, RetryParked
+from appliance.engines.stays.parked_messages import EditParked, MarkParkedDone, RetryParked
 from appliance.engines.stays.projection import PROJECTION
 from appliance.engines.stays.reactions import INLINE
 from appliance.engines.stays.state import fold
@@ -127,6 +127,12 @@ ENGINE = Engine(
         _of_one_stay(ClearConflict, clearing.clear_conflict),
         _of_a_parked_item(RetryParked),
         _of_a_parked_item(MarkParkedDone),
+        Handling(
+            command=EditParked,
+            stream=parking.stream_of,
+            load=parking.load_numbers,
+            decide=parking.decide_edit,
+        ),
     ],
     folds={"stay": fold},
     projection=PROJECTION,

@@ -50,7 +50,7 @@ def value_of(field: Field, typed: str, desk: Desk) -> tuple[Any, str]:
         date = say.date_of(text, desk.today)
         return date, "" if date else f"{field.label}: type a date like 24.11 or +1"
     if field.kind == "number":
-        return (int(text), "") if text.isdigit() else (None, f"{field.label}: type a number.")
+        return (int(text), "") if text.isdecimal() else (None, f"{field.label}: type a number.")
     return text, ""
 
 

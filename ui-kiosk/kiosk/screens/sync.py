@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import partial
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from kiosk import queries, say
-from kiosk.desk import Desk
+from kiosk.desk import Desk, Ended, Outcome
 from kiosk.page import ListPage
+from kiosk.screens.form import Field, Form
 from kiosk.standing import INSIDE, sentence_of
 from kiosk.words import HandOver, Parked
 
@@ -22,6 +23,17 @@ QUESTIONS: Final = {
     "retry": "Try this again? It is looked up there first.",
     "done": "Mark this done? Only if it was done at the vendor: nothing more is sent.",
 }
+NO_ITEM: Final = "This does not wait for a person: put the cursor on an item that does."
+NOTHING_TO_EDIT: Final = "Nothing of this can be edited: retry it (r), or mark it done (d)."
+# What of an act can be told otherwise: how the desk calls it, and how it is typed.
+LABELS: Final = {
+    "ROOM": ("Room, or none", "text"),
+    "ADULTS": ("Adults", "number"),
+    "CHILDREN": ("Children", "number"),
+    "DEPARTURE": ("Departure", "date"),
+    "LEFT_ON": ("Left on", "date"),
+}
+UNCHANGED: Final = Outcome(ended=Ended.REFUSED, sentence="Nothing is changed yet.")
 
 
 class SyncPage(ListPage):
@@ -35,6 +47,7 @@ class SyncPage(ListPage):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "none", "Read it"),
         Binding("r", "decide('retry')", "Retry"),
+        Binding("e", "edit", "Edit"),
         Binding("d", "decide('done')", "Mark done"),
         Binding("9", "app.go('conflicts')", "Conflicts"),
     ]
@@ -91,7 +104,7 @@ class SyncPage(ListPage):
         """Ask sync to do something about the parked item under the cursor."""
         item = self.parked.get(self.chosen())
         if item is None:
-            self.say("This does not wait for a person: put the cursor on an item that does.")
+            self.say(NO_ITEM)
         else:
             self.act(partial(self._decide, item, act))
 
@@ -101,8 +114,44 @@ class SyncPage(ListPage):
         if await self.confirm(f"{QUESTIONS[act]}\n\n{what}"):
             self.tell(await self.desk.perform(wish, itemId=item.id))
 
+    def action_edit(self) -> None:
+        """Change what the vendor is told of the item under the cursor."""
+        item = self.parked.get(self.chosen())
+        if item is None:
+            self.say(NO_ITEM)
+        elif not item.editable:
+            self.say(NOTHING_TO_EDIT)
+        else:
+            self.act(partial(self._edit, item))
+
+    async def _edit(self, item: Parked) -> None:
+        fields = [_field(each.field, each.value) for each in item.editable]
+        stands = {each.name: each.value for each in fields}
+
+        async def submit(values: dict[str, Any]) -> Outcome:
+            changes = [
+                {"field": name, "value": text}
+                for name, value in values.items()
+                if (text := "" if value is None else str(value)) != stands[name]
+            ]
+            if not changes:
+                return UNCHANGED
+            return await self.desk.perform(queries.EDIT_PARKED, itemId=item.id, changes=changes)
+
+        what = say.clip(item.sentence, SENTENCE_CHARS_MAX)
+        intro = f"{item.entity}: {what}\nOnly what is told there changes; the stay here does not."
+        form = Form("Edit, and try again", fields, submit, desk=self.desk, intro=intro)
+        outcome = await self.dialog(form)
+        if outcome is not None:
+            self.tell(outcome)
+
     def action_none(self) -> None:
         """The table itself takes this key while it has the focus."""
+
+
+def _field(name: str, value: str) -> Field:
+    label, kind = LABELS.get(name, (name.replace("_", " ").capitalize(), "text"))
+    return Field(name=name, label=label, kind=kind, value=value, optional=not value)
 
 
 def _standing(item: Parked, now_ms: int, tz: dt.tzinfo) -> str:
