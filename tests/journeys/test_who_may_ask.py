@@ -63,6 +63,7 @@ MANAGERS: Final = {
     "endRent",
     "matchBankLine",
     "markParkedDone",
+    "editParked",
 }
 VALUES: Final[dict[str, str]] = {
     "String": '"some-text-of-16-chars"',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.sync_bench import SyncBench
-from sync.editing import NotEditableError, edited
+from sync.editing import FIELDS_OF, NotEditableError, editable, edited
 from sync.ledger import EffectState
 
 DEPART = {
@@ -33,6 +33,7 @@ def rooms(number: str) -> str | None:
         ("pms.depart", {"departure": "2026-09-01"}, "no nights are agreed until 2026-09-01"),
         ("pms.depart", {"departure": "2026-08-14"}, "no nights are agreed until 2026-08-14"),
         ("pms.book", {"adults": "many"}, "a number from 0 to 99"),
+        ("pms.book", {"adults": "00019999"}, "a number from 0 to 99"),
         ("pms.book", {"adults": "0"}, "needs a guest"),
     ],
 )
@@ -42,6 +43,36 @@ def test_what_cannot_be_changed_is_said_in_a_sentence(
     told = {**DEPART, "adults": 1, "children": 0, "room_id": None}
     with pytest.raises(NotEditableError, match=sentence):
         edited(kind, told, changes, rooms)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "found"),
+    [
+        (
+            "pms.book",
+            {"room_id": "r101", "adults": 2, "children": 0, "guests": [{"family": "Doe"}]},
+            {"room": "101", "adults": "2", "children": "0"},
+        ),
+        ("pms.assign", {"room_id": None}, {"room": "none"}),
+        ("pms.start", {"room_id": "gone"}, {"room": ""}),
+        ("pms.depart", DEPART, {"departure": "2026-08-17"}),
+        ("pms.process", {"left_on": "2026-08-17", "early": False}, {"left_on": "2026-08-17"}),
+        ("pms.process", {}, {"left_on": ""}),
+        ("pms.cancel", {"stay_id": "stay_1"}, {}),
+        ("stripe.charge", {"amount_minor": 1}, {}),
+    ],
+)
+def test_what_can_be_edited_is_shown_as_a_person_writes_it(
+    kind: str, told: dict[str, object], found: dict[str, str]
+) -> None:
+    assert editable(kind, told, {"r101": "101"}.get) == found
+
+
+@pytest.mark.parametrize("kind", FIELDS_OF)
+def test_what_is_shown_may_be_sent_back_as_it_is(kind: str) -> None:
+    told = {**DEPART, "adults": 1, "children": 0, "room_id": "r101", "left_on": "2026-08-17"}
+    shown = editable(kind, told, {"r101": "101"}.get)
+    assert edited(kind, told, shown, rooms) == told
 
 
 def test_an_earlier_last_day_keeps_the_nights_before_it() -> None:
