@@ -213,7 +213,9 @@ async def test_an_edit_older_than_the_last_change_is_left_out(bench: SyncBench) 
     assert "left out" in said(bench, effect.id)
 
 
-@pytest.mark.parametrize("item_id", ["look:mews", "inbox:7", "mews:0f1e", "ical:sea-101", "learn_1"])
+@pytest.mark.parametrize(
+    "item_id", ["look:mews", "inbox:7", "mews:0f1e", "ical:sea-101", "learn_1"]
+)
 async def test_what_is_no_act_cannot_be_edited(bench: SyncBench, item_id: str) -> None:
     await up(bench)
     edit(bench, item_id, ParkedField.ROOM, "101")

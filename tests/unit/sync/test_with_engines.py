@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.engines.inventory.messages import AddRoom
 from appliance.engines.stays.messages import (
+    AssignRoom,
     CancelStay,
     ChangeDeparture,
     CheckIn,
@@ -16,7 +18,9 @@ from appliance.engines.stays.messages import (
     MarkNoShow,
     MoveRoom,
 )
+from appliance.engines.stays.parked_messages import EditParked, ParkedChange, ParkedField
 from appliance.kernel.tasks import Nursery
+from support.desk import MANAGER
 from support.hotel import FRIDAY, Hotel, day, priced
 from support.hotel_home import HotelHome
 from sync.pms.mews.client import MewsAccount
@@ -257,6 +261,28 @@ async def test_a_check_out_makes_up_for_a_check_in_that_mews_would_not_take(
     await house.settle()
     assert store.reservations[upstream].state is State.PROCESSED
     assert [each["sentence"] for each in house.running.report()["parked"]] == [kept]
+
+
+async def test_a_manager_tells_mews_of_another_room_than_the_one_it_does_not_have(
+    house: Property,
+) -> None:
+    upstream = house.sold_by_a_channel()
+    number = AddRoom(room_id="r104", building_id="main", room_type_id="double", number="104")
+    house.hotel.done(number, MANAGER)
+    await house.settle()
+    stay_id = house.stay_of(upstream)
+    house.hotel.done(AssignRoom(stay_id=stay_id, room_id="r104"))
+    await house.settle()
+    [parked] = house.running.report()["parked"]
+    assert parked["editable"] == {"room": "104"}
+    change = ParkedChange(field=ParkedField.ROOM, value="103")
+    house.hotel.done(EditParked(item_id=parked["id"], changes=(change,)), MANAGER)
+    await house.settle()
+    assert house.store.room_name(house.store.reservations[upstream].room_id) == "103"
+    assert house.running.report()["parked"] == []
+    # The box's own room stands, and that the two differ is a person's to settle.
+    assert house.hotel.room_of(stay_id) == "r104"
+    assert house.conflicts() == ["room_changed_here"]
 
 
 @pytest.mark.parametrize("delay_s", [8.0, 25.0, 45.0])

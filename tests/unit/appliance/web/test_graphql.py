@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +29,10 @@ WALK_IN = """mutation ($id: String!, $from: Date!, $to: Date!, $by: String, $pin
   sellWalkIn(id: $id, roomTypeId: "double", arrival: $from, departure: $to, adults: 1,
     guests: [{given: "Ana", family: "Lima"}], approvedBy: $by, approvedPin: $pin) {
     done code sentence result } }"""
+
+EDIT_PARKED = """mutation ($id: String!, $item: ID!, $changes: [ParkedChange!]!) {
+  editParked(id: $id, itemId: $item, changes: $changes) { done code sentence } }"""
+PARKED = "{ handOver { parked { id asked askedMs said editable { field value } } } }"
 
 
 async def test_a_clerk_checks_in_cuts_a_key_and_opens_the_door(house: WholeHouse) -> None:
@@ -182,6 +187,46 @@ async def test_the_whole_desk_can_be_asked_in_one_request(house: WholeHouse) -> 
         assert board["101"]["occupiedBy"] is not None
         assert found["searchStays"][0]["guests"][0]["family"] == "Weber"
         assert found["settings"]
+
+
+async def test_a_manager_edits_what_a_vendor_is_told_of_a_parked_act(house: WholeHouse) -> None:
+    # A field of a newer sync is left out.
+    editable = {"room": "101", "adults": "2", "pets": "1"}
+    item = {"id": "eff_1", "entity": "stay:s1", "sentence": "no", "since_ms": 1}
+    plain = {**item, "id": "inbox:7"}
+    report = {"parked": [{**item, "editable": editable}, plain]}
+    assert await house.box.counterparties.take(report) == {"ok": True}
+    change = [{"field": "ROOM", "value": "102"}, {"field": "ADULTS", "value": "1"}]
+    async with terminal(house) as clerk, terminal(house, "max") as manager:
+        edited, webhook = (await clerk.data(PARKED))["handOver"]["parked"]
+        assert edited["editable"] == [
+            {"field": "ROOM", "value": "101"},
+            {"field": "ADULTS", "value": "2"},
+        ]
+        assert webhook["editable"] == []
+        said = (await clerk.data(EDIT_PARKED, id="e-1", item="eff_1", changes=change))["editParked"]
+        assert (said["done"], said["code"]) == (False, "wrong_role")
+        nowhere = [{"field": "ROOM", "value": "999"}]
+        told = await manager.data(EDIT_PARKED, id="e-2", item="eff_1", changes=nowhere)
+        assert told["editParked"]["sentence"] == "There is no such room."
+        many = [{"field": "ADULTS", "value": "many"}]
+        told = await manager.data(EDIT_PARKED, id="e-3", item="eff_1", changes=many)
+        assert told["editParked"]["sentence"].startswith("This does not fit (adults)")
+        told = await manager.data(EDIT_PARKED, id="e-4", item="eff_1", changes=change)
+        assert told["editParked"]["done"]
+        edited, _ = (await clerk.data(PARKED))["handOver"]["parked"]
+        assert (edited["asked"], edited["said"]) == ("edit", "")
+        answered = {**item, "said": "it is queued again", "said_of_ms": edited["askedMs"]}
+        await house.box.counterparties.take({"parked": [answered]})
+        [edited] = (await clerk.data(PARKED))["handOver"]["parked"]
+        assert edited["said"] == "it is queued again"
+    [(body,)] = await house.box.reader.rows(
+        "SELECT body FROM event WHERE kind = 'stays.parked_decided.v1'"
+    )
+    assert json.loads(body)["changes"] == [
+        {"field": "room", "value": "102"},
+        {"field": "adults", "value": "1"},
+    ]
 
 
 async def test_a_pin_is_read_aloud_only_to_staff_of_the_desk_and_is_in_no_answer(
