@@ -24,10 +24,9 @@ from sync.outcome import NotSent, Refused
 from sync.pms.answers import Failure, Said, failure_at, why
 from sync.pms.guesty.account import GuestyAccount
 from sync.pms.guesty.tokens import Barred, GuestyTokens
+from sync.pms.patience import Patience
 from sync.pms.port import (
     ACT_TIMEOUT_S,
-    LIST_TIMEOUT_S,
-    LIST_TIMEOUT_S_MAX,
     NotAskableError,
     NotFetchedError,
 )
@@ -76,7 +75,7 @@ class GuestyClient:
         self.gate = gate
         self.tokens = GuestyTokens(account=account, gate=gate, ledger=ledger, clock=clock)
         self._urgent = False
-        self._patience_s = LIST_TIMEOUT_S
+        self._patience = Patience(gate)
         # An expired token is 403 here, a night that is taken 401: neither closes the way.
         gate.leave_to_client(HTTP_UNAUTHORISED, HTTP_FORBIDDEN)
 
@@ -121,9 +120,8 @@ class GuestyClient:
 
     async def read(self, path: str, query: Query = ()) -> Any:
         """One request that changes nothing; raises NotFetchedError."""
-        reply = await self.ask("GET", path, query=query, timeout_s=self._patience_s)
-        slow = isinstance(reply, NoAnswer)
-        self._patience_s = min(self._patience_s * 2, LIST_TIMEOUT_S_MAX) if slow else LIST_TIMEOUT_S
+        reply = await self.ask("GET", path, query=query, timeout_s=self._patience.wait_s())
+        self._patience.heard(in_time=not isinstance(reply, NoAnswer))
         if isinstance(reply, Fine):
             return reply.value
         if isinstance(reply, Said) and reply.status in {400, 404, 410, 422}:

@@ -16,7 +16,8 @@ from sync.outcome import NotSent, Refused
 from sync.pms.answers import Failure, Said, failure_at, why
 from sync.pms.hostaway.token import HostawayAccount, Tokens
 from sync.pms.hostaway.words import LIMIT, TITLE, object_of
-from sync.pms.port import ACT_TIMEOUT_S, LIST_TIMEOUT_S, LIST_TIMEOUT_S_MAX, NotFetchedError
+from sync.pms.patience import Patience
+from sync.pms.port import ACT_TIMEOUT_S, LIST_TIMEOUT_S, NotFetchedError
 from sync.transport import NoAnswer, Request
 
 # 100 pages are 10,000 reservations; a list of more is a mistake of ours in the filter.
@@ -50,7 +51,7 @@ class HostawayClient:
         self.account = account
         self.gate = gate
         self.tokens = Tokens(account, gate, ledger=ledger, clock=clock)
-        self._patience_s = LIST_TIMEOUT_S
+        self._patience = Patience(gate)
 
     async def ask(
         self,
@@ -144,9 +145,9 @@ class HostawayClient:
         asked = {"limit": LIMIT, "includeResources": 1, **query}
         if after is not None:
             asked["afterId"] = after
-        reply = await self.ask("GET", path, query=asked, timeout_s=max(timeout_s, self._patience_s))
-        slow = isinstance(reply, NoAnswer)
-        self._patience_s = min(self._patience_s * 2, LIST_TIMEOUT_S_MAX) if slow else LIST_TIMEOUT_S
+        wait_s = max(timeout_s, self._patience.wait_s())
+        reply = await self.ask("GET", path, query=asked, timeout_s=wait_s)
+        self._patience.heard(in_time=not isinstance(reply, NoAnswer))
         return _rows(reply, path)
 
     def _request(
