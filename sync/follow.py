@@ -7,11 +7,21 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from appliance.engines.inventory.messages import PropertySetUp
 from appliance.engines.stays.parked_messages import ParkedDecided
 from appliance.kernel.clock import Clock, sleep
 from sync.carrier import Pusher
 from sync.home import ChainMismatchError, Fact, Home, HomeAwayError, HomeSaidNoError, Page
-from sync.ledger import OPEN, Cursor, Draft, Ledger
+from sync.ledger import (
+    GENERATION,
+    OPEN,
+    PROPERTY_ID,
+    PROVE_UNTIL,
+    TO_THE_HEAD,
+    Cursor,
+    Draft,
+    Ledger,
+)
 from sync.parked import note_wish
 from sync.plan import Planner
 
@@ -24,10 +34,6 @@ WAIT_S: Final = 30.0
 AWAY_S: Final = 1.0
 
 CURSOR: Final = "feed.cursor"
-PROVE_UNTIL: Final = "feed.prove_until"
-GENERATION: Final = "home.generation"
-# Until the first page tells where the log ends: prove everything.
-TO_THE_HEAD: Final = -1
 
 
 class Follower:
@@ -57,6 +63,7 @@ class Follower:
         self._on_mismatch = on_mismatch
         self.at_head = False
         self._away = False
+        self._sought_property = False
         self.moved = asyncio.Event()
         if ledger.kept(PROVE_UNTIL, int) is None:
             with ledger.transaction():
@@ -77,6 +84,8 @@ class Follower:
         """Read one page; how many facts there were."""
         cursor = self._ledger.cursor()
         try:
+            if cursor.position and not self._sought_property:
+                await self._seek_property()
             page = await self._home.feed(cursor.position, cursor.chain, PAGE, wait_s)
         except ChainMismatchError:
             self.start_over("the box's log was restored")
@@ -97,12 +106,22 @@ class Follower:
         with self._ledger.transaction():
             self._ledger.keep(CURSOR, Cursor())
             self._ledger.keep(PROVE_UNTIL, TO_THE_HEAD)
-            self._ledger.keep(GENERATION, self._ledger.kept(GENERATION, int, 0) + 1)
+            self._ledger.keep(GENERATION, self._ledger.generation() + 1)
             self._ledger.db.execute(
                 f"UPDATE effect SET look_first = 1 WHERE state IN ({', '.join('?' * len(OPEN))})",  # noqa: S608 - constants only
                 OPEN,
             )
             self._on_mismatch()
+
+    async def _seek_property(self) -> None:
+        """A ledger of a release that did not keep it: it is among the first facts of a log."""
+        if self._ledger.kept(PROPERTY_ID, str) is None:
+            page = await self._home.feed(0, "", PAGE, 0.0)
+            for fact in page.facts:
+                if fact.kind == PropertySetUp.kind:
+                    with self._ledger.transaction():
+                        self._ledger.keep(PROPERTY_ID, fact.body["property_id"])
+        self._sought_property = True
 
     def _take(self, page: Page) -> None:
         prove_until = self._ledger.kept(PROVE_UNTIL, int, TO_THE_HEAD)
@@ -137,7 +156,7 @@ class Follower:
                 self._retell(draft, now_ms)
 
     def _retell(self, draft: Draft, now_ms: int) -> None:
-        generation = self._ledger.kept(GENERATION, int, 0)
+        generation = self._ledger.generation()
         pusher = self._pushers.get(draft.counterparty)
         for effect in self._ledger.effects("natural_key = ?", draft.natural_key):
             for letter in pusher.retell(effect, generation) if pusher is not None else ():

@@ -36,6 +36,13 @@ PEN_S_MAX: Final = 5.0
 # Tries that ended alike and are told one by one, the first and the last of them.
 ALIKE_MAX: Final = 2
 _EMPTY: Final = b"{}"
+# Kept values that more than their writer reads: how far the log must have been read before what it
+# does not ask for is forgotten, how often it was begun anew, and which property this is.
+PROVE_UNTIL: Final = "feed.prove_until"
+# Until the first page tells where the log ends: prove everything.
+TO_THE_HEAD: Final = -1
+GENERATION: Final = "home.generation"
+PROPERTY_ID: Final = "property.id"
 # An act that no interface of a PMS has; its body says in a sentence what a person does there.
 BY_HAND: Final = "pms.by_hand"
 
@@ -126,6 +133,7 @@ class Effect:
     takes_room: str | None
     frees_room: str | None
     late_until_ms: int  # until then what was sent may still be carried out there
+    generation: int  # of the log that asked for it last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,9 +212,13 @@ class Ledger:
             ("takes_room", "TEXT"),
             ("frees_room", "TEXT"),
             ("late_until_ms", "INTEGER NOT NULL DEFAULT 0"),
+            ("generation", "INTEGER NOT NULL DEFAULT 0"),
         ):
             if name not in have:
                 self.db.execute(f"ALTER TABLE effect ADD COLUMN {name} {form}")
+        if "generation" not in have:
+            # Nobody wrote down what a log that was restored before this did not ask for.
+            self.db.execute("UPDATE effect SET generation = ?", (self.generation(),))
         self.db.execute(
             "CREATE INDEX IF NOT EXISTS effect_frees ON effect (frees_room, seq)"
             " WHERE frees_room IS NOT NULL"
@@ -264,6 +276,20 @@ class Ledger:
         found: Cursor = self.kept("feed.cursor", Cursor, Cursor())
         return found
 
+    def generation(self) -> int:
+        """How often the log was begun anew."""
+        found: int = self.kept(GENERATION, int, 0)
+        return found
+
+    def log_is_read(self) -> bool:
+        """Whether all is known that the log asked for before this ledger began to follow it."""
+        prove_until: int = self.kept(PROVE_UNTIL, int, TO_THE_HEAD)
+        return prove_until != TO_THE_HEAD and self.cursor().position >= prove_until
+
+    def is_forgotten(self, effect: Effect) -> bool:
+        """Whether the box was restored to a log that never asked for this effect."""
+        return effect.generation < self.generation() and self.log_is_read()
+
     # -- effects ---------------------------------------------------------------------------------
 
     def owe(self, draft: Draft, now_ms: int, *, look_first: bool = False) -> bool:
@@ -272,8 +298,8 @@ class Ledger:
         added = self.db.execute(
             "INSERT OR IGNORE INTO effect (id, natural_key, counterparty, lane, kind, body,"
             " idempotency_key, state, priority, made_ms, not_after_ms, look_first, trace,"
-            " sentence, changed_ms, takes_room, frees_room)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " sentence, changed_ms, takes_room, frees_room, generation)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 effect_id,
                 draft.natural_key,
@@ -292,10 +318,15 @@ class Ledger:
                 now_ms,
                 draft.takes_room,
                 draft.frees_room,
+                self.generation(),
             ),
         ).rowcount
         if added:
             self.tell(effect_id, now_ms, draft.state, draft.sentence or "waiting to be sent")
+        else:
+            self.db.execute(
+                "UPDATE effect SET generation = ? WHERE id = ?", (self.generation(), effect_id)
+            )
         return bool(added)
 
     def turn(

@@ -39,7 +39,7 @@ from appliance.engines.stays.messages import (
 )
 from sync.disputes import ACT_OF, END_OF, TAKEN_BY, by_hand, priced
 from sync.home import Fact
-from sync.ledger import BY_HAND, OPEN, Draft, Effect, EffectState, Ledger, Priority
+from sync.ledger import BY_HAND, OPEN, PROPERTY_ID, Draft, Effect, EffectState, Ledger, Priority
 from sync.mirror import Mirror, Stay
 from sync.money.owed import drafts_of
 
@@ -84,7 +84,7 @@ class Planner:
         """Take one fact in; call inside the transaction that moves the cursor."""
         reading = _READINGS.get(fact.kind)
         if reading is None:
-            return drafts_of(fact, self._payments)
+            return drafts_of(fact, self._payments, self._ledger.kept(PROPERTY_ID, str))
         drafts = reading(self, fact)
         if fact.kind == ConflictRaised.kind:
             self._hold_disputed(fact, now_ms)
@@ -186,7 +186,8 @@ class Planner:
     # -- inventory -------------------------------------------------------------------------------
 
     def property_set_up(self, fact: Fact) -> list[Draft]:
-        """Where the property is: its day begins by its own clock."""
+        """Which property this is and where: its day begins by its own clock."""
+        self._ledger.keep(PROPERTY_ID, fact.body["property_id"])
         self._ledger.keep("property.time_zone", fact.body["time_zone"])
         return []
 

@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS effect (
   turns INTEGER NOT NULL DEFAULT 0,
   takes_room TEXT,
   frees_room TEXT,
-  late_until_ms INTEGER NOT NULL DEFAULT 0
+  late_until_ms INTEGER NOT NULL DEFAULT 0,
+  generation INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS effect_open ON effect (state, priority, seq);
 CREATE INDEX IF NOT EXISTS effect_lane ON effect (lane, seq);

@@ -39,32 +39,40 @@ class Owed:
     sentence: str = ""
 
 
-Reading = Callable[[Mapping[str, Any], str], Owed]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Who takes the payments here, and which property this is (None: not known yet)."""
+
+    provider: str
+    property_id: str | None = None
 
 
-def deposit(body: Mapping[str, Any], _provider: str) -> Owed:
+Reading = Callable[[Mapping[str, Any], House], Owed]
+
+
+def deposit(body: Mapping[str, Any], house: House) -> Owed:
     """A charge of a saved card."""
     return Owed(
         kind=intents.CHARGE,
         ours=body["intent_id"],
         intent_id=body["intent_id"],
-        body=frozen.charge_body(**_of_card(body)),
+        body=frozen.charge_body(**_of_card(body), property_id=house.property_id),
         not_after_s=body["not_after_s"],
     )
 
 
-def hold(body: Mapping[str, Any], _provider: str) -> Owed:
+def hold(body: Mapping[str, Any], house: House) -> Owed:
     """Money set aside on a saved card."""
     return Owed(
         kind=intents.HOLD,
         ours=body["intent_id"],
         intent_id=body["intent_id"],
-        body=frozen.hold_body(**_of_card(body)),
+        body=frozen.hold_body(**_of_card(body), property_id=house.property_id),
         not_after_s=body["not_after_s"],
     )
 
 
-def capture(body: Mapping[str, Any], _provider: str) -> Owed:
+def capture(body: Mapping[str, Any], _house: House) -> Owed:
     """A hold that is taken, behind the hold itself in its lane."""
     return Owed(
         kind=holds.CAPTURE,
@@ -77,7 +85,7 @@ def capture(body: Mapping[str, Any], _provider: str) -> Owed:
     )
 
 
-def release(body: Mapping[str, Any], _provider: str) -> Owed:
+def release(body: Mapping[str, Any], _house: House) -> Owed:
     """A hold that is let go."""
     return Owed(
         kind=holds.RELEASE,
@@ -87,12 +95,12 @@ def release(body: Mapping[str, Any], _provider: str) -> Owed:
     )
 
 
-def refund(body: Mapping[str, Any], provider: str) -> Owed:
+def refund(body: Mapping[str, Any], house: House) -> Owed:
     """Money that goes back; CCAvenue has no interface of ours for it.
 
     A stray is the house's own provider's, as a link is: whoever told of it takes it back.
     """
-    by_hand = provider == CCAVENUE and body.get("means") in {"pay_link", "stray"}
+    by_hand = house.provider == CCAVENUE and body.get("means") in {"pay_link", "stray"}
     request = frozen.refund_body(
         refund_id=body["refund_id"],
         provider_ref=body["provider_ref"],
@@ -111,9 +119,9 @@ def refund(body: Mapping[str, Any], provider: str) -> Owed:
     )
 
 
-def pay_link(body: Mapping[str, Any], provider: str) -> Owed:
+def pay_link(body: Mapping[str, Any], house: House) -> Owed:
     """A payment that waits for the guest: an order at CCAvenue, an open intent at Stripe."""
-    if provider == CCAVENUE:
+    if house.provider == CCAVENUE:
         fields = "link_id order_ref amount_minor currency expires_s"
         told = {name: body[name] for name in fields.split()}
         request = msgspec.json.encode(told)
@@ -122,18 +130,19 @@ def pay_link(body: Mapping[str, Any], provider: str) -> Owed:
             link_id=body["link_id"],
             amount_minor=body["amount_minor"],
             currency=body["currency"],
+            property_id=house.property_id,
         )
     return Owed(
-        kind="ccavenue.order" if provider == CCAVENUE else intents.PAY_LINK,
+        kind="ccavenue.order" if house.provider == CCAVENUE else intents.PAY_LINK,
         ours=body["link_id"],
         intent_id=body["link_id"],
         body=request,
         not_after_s=body["expires_s"],
-        provider=provider,
+        provider=house.provider,
     )
 
 
-def card_set_up(body: Mapping[str, Any], _provider: str) -> Owed:
+def card_set_up(body: Mapping[str, Any], _house: House) -> Owed:
     """A card that a guest leaves; whoever has no customer there gets one first."""
     ours, customer = body["set_up_id"], body["customer_ref"]
     request = (
@@ -155,12 +164,12 @@ READINGS: Final[Mapping[str, Reading]] = {
 }
 
 
-def drafts_of(fact: Fact, provider: str | None) -> list[Draft]:
+def drafts_of(fact: Fact, provider: str | None, property_id: str | None = None) -> list[Draft]:
     """The effects that a fact about money asks for; none without a provider to ask."""
     reading = READINGS.get(fact.kind)
     if reading is None or provider is None:
         return []
-    owed = reading(fact.body, provider)
+    owed = reading(fact.body, House(provider=provider, property_id=property_id))
     if owed.provider != provider:
         return []
     name = f"{owed.provider}.refund" if fact.kind == RefundAsked.kind else owed.kind

@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.kernel.clock import Clock
 from sync.gate import PROBE_TIMEOUT_S, Gate, Held
-from sync.money.stripe.frozen import OUR_REF
+from sync.money.stripe.frozen import OUR_PROPERTY, OUR_REF
 from sync.transport import Answer, NoAnswer, Request
 
 # The version this client is written against; pinned, because 2026-09-30 broke older bodies.
@@ -161,8 +161,17 @@ def error_of(reply: Answer) -> Row:
 
 def our_ref(row: Row) -> str:
     """Our own reference in an object of theirs; empty where there is none."""
+    return _metadata(row, OUR_REF)
+
+
+def property_of(row: Row) -> str:
+    """The property that an object of theirs was made for; empty where it does not say."""
+    return _metadata(row, OUR_PROPERTY)
+
+
+def _metadata(row: Row, name: str) -> str:
     metadata = row.get("metadata")
-    found = metadata.get(OUR_REF) if isinstance(metadata, dict) else None
+    found = metadata.get(name) if isinstance(metadata, dict) else None
     return found if isinstance(found, str) else ""
 
 

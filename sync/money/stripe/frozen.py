@@ -2,7 +2,9 @@
 
 A body is `path?form`; a ledger of release 0.1 holds bare forms, which are charges. Every form
 carries our own reference as `metadata[outbox_id]`, save those that act on one object of theirs,
-which is then the evidence itself. In the smallest sets that are valid in every version: neither
+which is then the evidence itself; a payment intent also says for which property it is, because
+several may share one account, and a box that lost its memory must not take another's for its own.
+In the smallest sets that are valid in every version: neither
 `payment_method_types` nor what replaced it (cloud.md 0.4 and 2.1).
 """
 
@@ -18,7 +20,9 @@ REFUNDS: Final = "/v1/refunds"
 SET_UPS: Final = "/v1/setup_intents"
 CUSTOMERS: Final = "/v1/customers"
 OUR_REF: Final = "outbox_id"
+OUR_PROPERTY: Final = "property_id"
 _REF_FIELD: Final = f"metadata[{OUR_REF}]"
+_PROPERTY_FIELD: Final = f"metadata[{OUR_PROPERTY}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,27 +62,40 @@ def thaw(body: bytes) -> Frozen:
 
 
 def charge_body(
-    *, intent_id: str, amount_minor: int, currency: str, customer_ref: str, method_ref: str
+    *,
+    intent_id: str,
+    amount_minor: int,
+    currency: str,
+    customer_ref: str,
+    method_ref: str,
+    property_id: str | None = None,
 ) -> bytes:
     """Charge a saved card without its owner: `POST /v1/payment_intents`."""
-    return freeze(
-        INTENTS, _of_saved_card(intent_id, amount_minor, currency, customer_ref, method_ref)
-    )
+    card = _saved_card(customer_ref, method_ref)
+    return freeze(INTENTS, _intent(intent_id, amount_minor, currency, property_id, card))
 
 
 def hold_body(
-    *, intent_id: str, amount_minor: int, currency: str, customer_ref: str, method_ref: str
+    *,
+    intent_id: str,
+    amount_minor: int,
+    currency: str,
+    customer_ref: str,
+    method_ref: str,
+    property_id: str | None = None,
 ) -> bytes:
     """Set money aside on a saved card: the same with `capture_method=manual`."""
-    fields = _of_saved_card(intent_id, amount_minor, currency, customer_ref, method_ref)
+    card = _saved_card(customer_ref, method_ref)
+    fields = _intent(intent_id, amount_minor, currency, property_id, card)
     # The charge itself says until when it can be taken.
     return freeze(INTENTS, {**fields, "capture_method": "manual", "expand[]": "latest_charge"})
 
 
-def pay_link_body(*, link_id: str, amount_minor: int, currency: str) -> bytes:
+def pay_link_body(
+    *, link_id: str, amount_minor: int, currency: str, property_id: str | None = None
+) -> bytes:
     """A payment that waits for the guest: nothing is confirmed here."""
-    fields = {"amount": str(amount_minor), "currency": currency.lower(), _REF_FIELD: link_id}
-    return freeze(INTENTS, fields)
+    return freeze(INTENTS, _intent(link_id, amount_minor, currency, property_id, {}))
 
 
 def capture_body(*, provider_ref: str, amount_minor: int) -> bytes:
@@ -128,15 +145,22 @@ def ref_in(body: bytes) -> str:
     return thaw(body).fields.get(_REF_FIELD, "")
 
 
-def _of_saved_card(
-    intent_id: str, amount_minor: int, currency: str, customer_ref: str, method_ref: str
+def _intent(
+    ours: str, amount_minor: int, currency: str, property_id: str | None, card: Mapping[str, str]
 ) -> dict[str, str]:
-    return {
+    fields = {
         "amount": str(amount_minor),
         "currency": currency.lower(),
+        **card,
+        _REF_FIELD: ours,
+    }
+    return fields if property_id is None else {**fields, _PROPERTY_FIELD: property_id}
+
+
+def _saved_card(customer_ref: str, method_ref: str) -> dict[str, str]:
+    return {
         "customer": customer_ref,
         "payment_method": method_ref,
         "confirm": "true",
         "off_session": "true",
-        _REF_FIELD: intent_id,
     }

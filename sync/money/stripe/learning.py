@@ -6,13 +6,19 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from appliance.engines.payments.messages import DisputeState, IntentState, NoteDispute, NoteIntent
+from appliance.engines.payments.messages import (
+    DisputeState,
+    IntentState,
+    NoteDispute,
+    NoteIntent,
+    NoteStrayPayment,
+)
 from appliance.kernel.clock import Clock
 from appliance.kernel.values import derived_id
-from sync.ledger import FINAL, Effect, EffectState, Ledger
+from sync.ledger import FINAL, PROPERTY_ID, Effect, EffectState, Ledger
 from sync.money.learning import Learn
 from sync.money.stripe import notes
-from sync.money.stripe.client import Row, our_ref
+from sync.money.stripe.client import Row, our_ref, property_of
 from sync.money.stripe.frozen import read_charge
 from sync.money.stripe.holds import CAPTURE, RELEASE, intent_in, judge_capture, judge_release
 from sync.money.stripe.intents import CHARGE, HOLD, PAY_LINK, Link, judge_intent
@@ -21,6 +27,8 @@ from sync.money.stripe.set_ups import SET_UP, judge_set_up
 from sync.outcome import Declined, Homeward
 
 logger = logging.getLogger(__name__)
+
+_INTENT_KINDS: Final = (CHARGE, HOLD, PAY_LINK)
 
 # A hold is gone after this for every card there is; older ones are over.
 HOLD_MS_MAX: Final = 31 * 86_400_000
@@ -67,28 +75,47 @@ class Learning:
                     continue
 
     def open_ones(self) -> list[tuple[str, str]]:
-        """The objects of ours that may still change there, as (kind, id)."""
+        """The objects of ours that may still change there or may be strays, as (kind, id)."""
         since_ms = self._clock.read().wall_ms - HOLD_MS_MAX
         found = self._ledger.effects(
             "counterparty = 'stripe' AND provider_ref IS NOT NULL AND"
             " (state IN ('requires_action', 'unknown', 'reconciling', 'manual', 'parked')"
-            "  OR kind = ? AND state = 'succeeded' AND changed_ms > ?)",
+            "  OR kind = ? AND state = 'succeeded' AND changed_ms > ?"
+            "  OR kind IN (?, ?, ?) AND state = 'succeeded' AND generation < ?)",
             HOLD,
             since_ms,
+            *_INTENT_KINDS,
+            self._ledger.generation(),
         )
         kinds = {REFUND: "refund", SET_UP: "setup_intent"}
         return [(kinds.get(each.kind, "payment_intent"), str(each.provider_ref)) for each in found]
 
+    def strays_among(self, rows: Iterable[Row]) -> list[tuple[str, str]]:
+        """Payments that the box's log never asked for, as (kind, id).
+
+        They are to be read by their id, where their charge says what went back already.
+        """
+        intents = (row for row in rows if row.get("object") == "payment_intent")
+        return [
+            ("payment_intent", str(row.get("id")))
+            for row in intents
+            if row.get("status") == "succeeded" and self._is_stray(row, self._effect_of(row))
+        ]
+
     # -- one kind each ---------------------------------------------------------------------------
 
     def _intent(self, row: Row) -> None:
-        ours, ref = our_ref(row), str(row.get("id"))
-        effect = self._effect(*(f"{kind}:{ours}" for kind in (CHARGE, HOLD, PAY_LINK)))
-        if not ours or effect is None:
+        ref = str(row.get("id"))
+        effect = self._effect_of(row)
+        if self._is_stray(row, effect):
+            self._stray(row, effect)
+        if effect is None:
             return
         if effect.state not in FINAL:
             charge = read_charge(effect.body)
             self._learn(effect.id, judge_intent(row, charge, effect.kind, "event", self._link))
+            return
+        if self._ledger.is_forgotten(effect):
             return
         paid = row.get("status") in {"succeeded", "requires_capture"}
         if effect.state is not EffectState.SUCCEEDED:
@@ -100,11 +127,55 @@ class Learning:
         elif effect.kind == HOLD and row.get("status") in {"succeeded", "canceled"}:
             self._hold_ended(effect, row)
 
+    def _effect_of(self, row: Row) -> Effect | None:
+        ours = our_ref(row)
+        return self._effect(*(f"{kind}:{ours}" for kind in _INTENT_KINDS)) if ours else None
+
+    def _is_stray(self, row: Row, effect: Effect | None) -> bool:
+        """Whether the box's log never asked for this payment of ours: it was restored since.
+
+        Before the log is read no effect is known, and nothing can be said. What we have no effect
+        of is ours only by our property: several may share one account.
+        """
+        if effect is not None:
+            return self._ledger.is_forgotten(effect)
+        ours = our_ref(row) and property_of(row)
+        return (
+            bool(ours)
+            and ours == self._ledger.kept(PROPERTY_ID, str)
+            and self._ledger.log_is_read()
+        )
+
+    def _stray(self, row: Row, effect: Effect | None) -> None:
+        """Money that was taken and is there still; a hold that nobody took ends by itself."""
+        ref, amount_minor = str(row["id"]), _left_of(row)
+        if row.get("status") != "succeeded" or amount_minor <= 0:
+            return
+        self._post(
+            Homeward(
+                # With the amount: another one under the same id would be another command.
+                command_id=derived_id("note", "stray", ref, str(amount_minor)),
+                lane=f"stray:{ref}",
+                command=NoteStrayPayment(
+                    provider="stripe",
+                    provider_ref=ref,
+                    amount_minor=amount_minor,
+                    currency=str(row["currency"]).upper(),
+                    our_ref=our_ref(row),
+                    evidence="found_by_reference",
+                ),
+                cause=None if effect is None else effect.id,
+                trace=None if effect is None else effect.trace,
+            )
+        )
+
     def _hold_ended(self, hold: Effect, row: Row) -> None:
         """By our own act where there is one; else by time, or by somebody's hand there."""
         ref = str(row["id"])
         for kind, judge in ((CAPTURE, judge_capture), (RELEASE, judge_release)):
             for act in self._ledger.effects("lane = ? AND kind = ?", hold.lane, kind):
+                if self._ledger.is_forgotten(act):
+                    continue  # to the restored box it is as if by somebody's hand
                 if act.state in FINAL:
                     if act.state is EffectState.SUCCEEDED:
                         return
@@ -186,3 +257,19 @@ class Learning:
 
     def _post(self, letter: Homeward) -> None:
         self._ledger.post(letter, self._clock.read().wall_ms)
+
+
+def _left_of(row: Row) -> int:
+    """What a paid intent has received and not given back, in minor units.
+
+    Where a hold was taken in part, its charge may call the rest refunded: that was never received.
+    """
+    received = row.get("amount_received")
+    left = received if isinstance(received, int) else 0
+    charge = row.get("latest_charge")
+    if not isinstance(charge, dict):
+        return left
+    whole, back = charge.get("amount"), charge.get("amount_refunded")
+    if charge.get("refunded") is True:
+        return 0
+    return min(left, whole - back) if isinstance(whole, int) and isinstance(back, int) else left

@@ -76,10 +76,17 @@ class StripePull:
         self._clock = clock
         self._learning = learning
         self._one_at_a_time = asyncio.Lock()
+        self._generation = 0  # of the log, when the look began
 
     async def look(self) -> bool:
-        """Everything since the cursor; False when the way was cut and nothing moved."""
+        """Everything since the cursor; False when the way was cut and nothing moved.
+
+        Until the box's log is read no payment is known, and each would be nobody's: the look waits.
+        """
         async with self._one_at_a_time:
+            if not self._ledger.log_is_read():
+                return False
+            self._generation = self._ledger.generation()
             cursor = self._ledger.kept(CURSOR, str | None)
             if cursor is None:
                 return await self._look_at_everything()
@@ -115,6 +122,8 @@ class StripePull:
                 return False
             if events:
                 cursor = str(events[0]["id"])
+            if self._began_anew():
+                return False
             with self._ledger.transaction():
                 self._learning.take(rows)
                 if events:
@@ -123,6 +132,10 @@ class StripePull:
                 break
         self._note_look()
         return True
+
+    def _began_anew(self) -> bool:
+        """Whether the log was restored while we looked: the mark is gone, and must stay so."""
+        return self._generation != self._ledger.generation()
 
     def _note_look(self) -> None:
         now_s = self._clock.read().wall_s
@@ -160,9 +173,11 @@ class StripePull:
             if isinstance(found, Unread):
                 return False
             rows += found
+        strays = self._learning.strays_among(rows)
+        rows = [row for row in rows if ("payment_intent", str(row.get("id"))) not in strays]
         known = {str(row.get("id")) for row in rows}
-        fetched = await self._fetch([each for each in named if each[1] not in known])
-        if fetched is None:
+        fetched = await self._fetch([*strays, *(each for each in named if each[1] not in known)])
+        if fetched is None or self._began_anew():
             return False
         with self._ledger.transaction():
             self._learning.take([*rows, *fetched])

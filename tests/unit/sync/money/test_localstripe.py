@@ -18,6 +18,7 @@ from appliance.engines.payments.messages import DepositAsked, HoldAsked
 from appliance.kernel.clock import SystemClock
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.virtual_clock import VirtualClock
+from support import news
 from support.money_bench import AMOUNT_MINOR, DAY_S, MoneyBench
 from support.needs import in_ci
 from support.stripe_proxy import (
@@ -135,6 +136,7 @@ async def at_the_bank(peer: str, folder: Path, *, keys: bool) -> AsyncIterator[B
         bank = Bank(MoneyBench(sync), proxy)
         try:
             await bank.open()
+            sync.box.say(news.property_set_up())  # every payment says whose it is
             await bank.money.turn(look=False)  # what is asked from now on is news
             yield bank
         finally:
