@@ -117,12 +117,25 @@ class Deliverer:
         ):
             self._ledger.db.execute("DELETE FROM homeward WHERE seq = ?", (letter.seq,))
             return
+        if isinstance(answer, Refused) and self._is_of_a_lost_log(letter, answer):
+            logger.info("the restored box asks no more for what %s is about", letter.command_id)
+            self._ledger.db.execute("DELETE FROM homeward WHERE seq = ?", (letter.seq,))
+            return
         code = answer if isinstance(answer, str) else f"{answer.engine}: {answer.code}"
         logger.warning("home refused %s (%s): %s", letter.name, letter.command_id, code)
         if letter.name == LearnBooking.name:
             self._park_booking(letter, code)
             return
         self._ledger.db.execute("UPDATE homeward SET refused = ? WHERE seq = ?", (code, letter.seq))
+
+    def _is_of_a_lost_log(self, letter: Letter, answer: Refused) -> bool:
+        """Whether the box says that it never asked for this, and its log says so too.
+
+        Money that was taken for it is told by itself, as a stray.
+        """
+        effect = self._ledger.effect(letter.cause) if letter.cause else None
+        unknown = answer.code == PaymentRefusal.UNKNOWN_INTENT
+        return unknown and effect is not None and self._ledger.is_unasked(effect)
 
     def _later(self, letter: Letter, answer: Done | Refused | str) -> bool:
         if not isinstance(answer, Refused):

@@ -286,9 +286,13 @@ class Ledger:
         prove_until: int = self.kept(PROVE_UNTIL, int, TO_THE_HEAD)
         return prove_until != TO_THE_HEAD and self.cursor().position >= prove_until
 
+    def is_unasked(self, effect: Effect) -> bool:
+        """Whether the log, since it was begun anew, has not asked for this effect yet."""
+        return effect.generation < self.generation()
+
     def is_forgotten(self, effect: Effect) -> bool:
         """Whether the box was restored to a log that never asked for this effect."""
-        return effect.generation < self.generation() and self.log_is_read()
+        return self.is_unasked(effect) and self.log_is_read()
 
     # -- effects ---------------------------------------------------------------------------------
 

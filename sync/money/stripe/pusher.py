@@ -29,6 +29,11 @@ from sync.outcome import (
 from sync.transport import Answer, NoAnswer
 
 NAME: Final = "stripe"
+# What moves money, or waits for a guest's: done only for a box that asks for it. To let a hold go
+# is not among them: nobody's money moves, and one too many is let go without being asked.
+MOVES_MONEY: Final = frozenset({CHARGE, HOLD, CAPTURE, PAY_LINK, REFUND})
+# What a restored log did not ask for and may still arrive is looked for this often.
+LOST_LOOK_MS: Final = 3_600_000
 # Stripe may forget a key after 24 h; then the same request charges again (cloud.md 2.1).
 SAME_KEY_MS_MAX: Final = 23 * 3_600_000
 # Our clock was wrong by more than this when it was first sent: Stripe's own time is kept instead.
@@ -92,6 +97,8 @@ class Stripe:
         now_ms = await self.client.sure_now_ms()
         if now_ms is None:
             return _NO_TIME
+        if effect.kind in MOVES_MONEY and self._ledger.is_unasked(effect):
+            return self._of_a_lost_log(effect)
         self._note_their_time(effect, now_ms)
         in_doubt = (
             effect.first_sent_doubt_ms >= DOUBT_MS_MAX
@@ -138,6 +145,18 @@ class Stripe:
             self._ledger.owe(draft, now_ms)
 
     # -- sending ---------------------------------------------------------------------------------
+
+    def _of_a_lost_log(self, effect: Effect) -> Outcome:
+        """The box was restored: what its log does not ask for any more is sent to nobody.
+
+        What was sent before, and is proven absent so far, may still arrive until its key is old.
+        """
+        if not self._ledger.log_is_read():
+            return NotSent(sentence="the box's log is read first: it was restored")
+        if effect.tries <= 1:
+            return Expired(sentence="the box was restored, and asks for it no more")
+        sentence = "the box was restored, and asks for it no more: only looked for"
+        return NotSent(sentence=sentence, wait_ms=LOST_LOOK_MS)
 
     def _note_their_time(self, effect: Effect, now_ms: int) -> None:
         """A box that woke in the past would take each key for old, and begin anew for ever."""

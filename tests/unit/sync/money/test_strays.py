@@ -19,6 +19,7 @@ from sync.inbox.words import STRIPE, Aggregate, Normalised
 from sync.ledger import GENERATION, PROPERTY_ID, EffectState, Ledger
 from sync.money.stripe.frozen import thaw
 from sync.money.stripe.pull import CURSOR, StripePull
+from twin.clouds.faults import Fault
 from twin.clouds.stripe import guest
 
 OURS = "marina"
@@ -321,6 +322,49 @@ async def test_a_ledger_of_before_holds_nothing_for_forgotten(
     assert not ledger.is_forgotten(effect)
     ledger.close()
     money.sync.start_again(stop=False)
+
+
+# -- what was not sent yet -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked_again", [False, True])
+async def test_what_the_restored_log_asks_for_no_more_is_not_sent(
+    money: MoneyBench, monkeypatch: pytest.MonkeyPatch, *, asked_again: bool
+) -> None:
+    backup = Backup(money)
+    money.sync.ask_deposit()
+    running = money.sync.running
+    await running.follower.turn()
+    backup.restore_log()
+    if asked_again:
+        money.sync.ask_deposit()
+    monkeypatch.setattr(follow, "PAGE", 1)
+    await running.follower.turn()
+    while not running.ledger.log_is_read():
+        await money.sync.clock.run_until(running.carrier.step(), limit_s=600)
+        await money.sync.clock.advance(2.0)
+        assert money.done("charged") == 0, "not before the log is read"
+        await running.follower.turn()
+    await money.turns(3)
+    assert money.done("charged") == int(asked_again)
+    state = EffectState.SUCCEEDED if asked_again else EffectState.EXPIRED
+    assert money.sync.effect("stripe.charge").state is state
+    assert strays(money) == []
+
+
+async def test_what_may_still_arrive_is_looked_for_and_not_sent_again(money: MoneyBench) -> None:
+    backup = Backup(money)
+    money.sync.clouds.stripe.faults.plan("POST /v1/payment_intents", Fault.LOST_REQUEST)
+    money.sync.ask_deposit()
+    await money.turn()
+    assert money.sync.effect("stripe.charge").tries == 1
+    backup.restore_log()
+    await money.turns(3)
+    assert money.sync.effect("stripe.charge").state is EffectState.UNKNOWN
+    await money.sync.clock.advance(DAY_S)
+    await money.turns(3)
+    assert money.sync.effect("stripe.charge").state is EffectState.EXPIRED
+    assert money.done("charged") == 0
 
 
 # -- whose it is -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 
 from appliance.engines.payments import recovery
 from appliance.engines.payments.messages import (
+    AskPayLink,
     CaptureHold,
     HoldCard,
     RefundPayment,
@@ -33,10 +34,10 @@ from sync.settings import SyncSettings
 from sync.transport import CallTransport
 from twin.clouds.faults import Fault
 from twin.clouds.serve import PAYMENTS_IN_PROCESS, build
-from twin.clouds.stripe import SECRET_KEY
+from twin.clouds.stripe import SECRET_KEY, guest
 from twin.clouds.wire import Request
 from twin.journal import Journal
-from twin.line import Line
+from twin.line import Cut, Line
 
 SETTLE_S = 180
 
@@ -232,6 +233,35 @@ async def test_a_stray_that_went_to_a_stay_can_go_back_from_its_folio(house: Pro
         "SELECT count(*) FROM event WHERE kind = 'payments.payment_refunded.v1'"
     )
     assert refunded == 1
+
+
+async def test_a_restored_box_hears_nothing_of_what_it_never_asked_for(house: Property) -> None:
+    house.back_up()
+    house.clouds.line.cut(Cut.REFUSED)
+    house.hotel.done(charged(house, 5_000))
+    await house.clock.advance(SETTLE_S)
+    await house.restore(ledger=False)
+    house.clouds.line.heal()
+    await house.clock.advance(SETTLE_S)
+    assert house.states()["charged"] == 0
+    assert house.to_see_to() == []
+    assert house.running.report()["parked"] == []
+
+
+async def test_a_link_that_the_restored_box_lost_is_a_stray_when_it_is_paid(
+    house: Property,
+) -> None:
+    house.back_up()
+    house.hotel.done(AskPayLink(stay_id=house.stay_id, amount_minor=5_000, currency="EUR"))
+    await house.clock.advance(SETTLE_S)
+    await house.restore(ledger=False)
+    await house.clock.advance(SETTLE_S)
+    assert house.to_see_to() == []
+    (intent_id,) = house.clouds.stripe.store.intents.rows
+    guest.comes_back(house.clouds.stripe.store, intent_id)
+    await house.clock.advance(SETTLE_S)
+    assert house.to_see_to() == [("stray_money", 5_000)]
+    assert house.running.report()["parked"] == []
 
 
 async def test_a_ledger_that_was_lost_alone_finds_no_stray(house: Property) -> None:
