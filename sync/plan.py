@@ -393,8 +393,14 @@ class Planner:
         return [self._draft(fact, "payment", told, key=key)]
 
     def refunded(self, fact: Fact) -> list[Draft]:
-        """Money that went back: to the PMS a payment of less than nothing, under the refund's id."""
+        """Money that went back: to the PMS a payment of less than nothing, under the refund's id.
+
+        A second charge or a stray that goes back was never told there, so neither is its end.
+        """
         body = fact.body
+        paid = f"{self._pms}.payment:{body['payment_id']}"
+        if not self._ledger.effects("natural_key = ?", paid):
+            return []
         told = {
             "payment_id": body["refund_id"],
             "amount_minor": -body["amount_minor"],

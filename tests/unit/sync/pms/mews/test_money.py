@@ -76,6 +76,26 @@ async def test_a_payment_and_its_refund_are_each_there_once(bench: SyncBench, fa
     assert booked(bench) == [("pay_1", 12_000, "Cash"), ("refund_1", -4_550, "Cash")]
 
 
+async def test_what_mews_never_heard_of_does_not_go_back_there(bench: SyncBench) -> None:
+    """A second charge, or a stray: its refund would make the bill look unpaid."""
+    await stay(bench)
+    settle(bench, 12_000)
+    for payment_id, stay_id in (("pay_second", "stay_1"), ("stray_1", "stray_1")):
+        bench.box.say(
+            PaymentRefunded(
+                refund_id=f"refund_of_{payment_id}",
+                payment_id=payment_id,
+                stay_id=stay_id,
+                means="saved_card",
+                amount_minor=12_000,
+                currency="EUR",
+            )
+        )
+    await bench.turns(2)
+    assert booked(bench) == [("pay_1", 12_000, "Cash")]
+    assert bench.running.report()["parked"] == []
+
+
 @pytest.mark.parametrize(
     ("means", "theirs"),
     [
