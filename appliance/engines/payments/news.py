@@ -269,8 +269,18 @@ def note_capture(scene: NewsScene, command: NoteCapture, _context: Context) -> D
 
 
 def note_refund(scene: NewsScene, command: NoteRefund, _context: Context) -> Decision:
-    """What was learned of a refund; that it went back is a fact of the same decision."""
-    ask = _judge(scene, command.refund_id, command, frozenset({Kind.REFUND}))
+    """What was learned of a refund; that it went back is a fact of the same decision.
+
+    A bank may send back days later what it was said to have given: that is no refund then.
+    """
+    ask = scene.money.asks.get(command.refund_id)
+    came_back = (
+        ask is not None
+        and ask.kind is Kind.REFUND
+        and (ask.state, command.state) == (S.SUCCEEDED, S.DECLINED)
+    )
+    if not came_back:
+        ask = _judge(scene, command.refund_id, command, frozenset({Kind.REFUND}))
     if not isinstance(ask, Ask):
         return ask
     assert scene.stay_id is not None, "judged above"

@@ -239,6 +239,9 @@ def _refund_asked(db: Connection, event: RefundAsked, recorded: Recorded) -> Non
 
 def _refund_noted(db: Connection, event: RefundNoted, recorded: Recorded) -> None:
     if event.state in CAME_TO_NOTHING:
+        gone = journal.standing(db, event.refund_id, "refund")
+        if gone is not None:
+            journal.reverse(db, recorded, gone, "refund_came_back")
         entry_id = journal.standing(db, event.refund_id, "refund_asked")
         if entry_id is not None:
             journal.reverse(db, recorded, entry_id, "refund_refused")

@@ -59,7 +59,9 @@ SELECT item_id, what, CASE WHEN EXISTS (SELECT 1 FROM payments_stay k WHERE k.st
         i.currency, NULL, i.asked_at_ms FROM payments_intent i
     WHERE i.kind = 'refund' AND i.state IN {_FAILED}
         AND NOT EXISTS (SELECT 1 FROM payments_intent o WHERE o.kind = 'refund'
-            AND o.of_id = i.of_id AND o.asked_at_ms > i.asked_at_ms)
+            AND o.of_id = i.of_id AND o.asked_at_ms > coalesce((SELECT max(e.at_ms)
+                FROM payments_entry e WHERE e.subject = i.intent_id
+                AND e.what IN ('refund_refused', 'refund_came_back')), i.asked_at_ms))
     UNION ALL
     SELECT 'capture:' || i.intent_id, 'capture_failed', i.stay_id, i.of_id, i.amount_minor,
         i.currency, NULL, i.asked_at_ms FROM payments_intent i

@@ -211,9 +211,11 @@ class Learning:
         if effect.state not in FINAL:
             self._learn(effect.id, outcome)
         elif effect.state is EffectState.SUCCEEDED and isinstance(outcome, Declined):
-            # The box has told its guest that it went back: only a person can set that right.
+            # The box has told its guest that it went back: it hears that it came back.
             now_ms = self._clock.read().wall_ms
-            self._ledger.turn(effect.id, EffectState.MANUAL, outcome.sentence, now_ms)
+            self._ledger.turn(effect.id, EffectState.DECLINED, outcome.sentence, now_ms)
+            for letter in notes.told(effect, EffectState.DECLINED, outcome):
+                self._post(letter)
 
     def _set_up(self, row: Row) -> None:
         effect = self._effect(f"{SET_UP}:{our_ref(row)}")

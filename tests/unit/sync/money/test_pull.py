@@ -149,17 +149,21 @@ async def test_a_hold_that_ran_out_is_told(money: MoneyBench) -> None:
     assert (noted["state"], noted["code"]) == ("expired", "abandoned")
 
 
-async def test_a_refund_that_came_back_is_a_persons_work(money: MoneyBench) -> None:
+async def test_a_refund_that_came_back_is_told(money: MoneyBench) -> None:
     money.sync.ask_deposit()
     await money.turn()
     money.ask_refund()
     await money.turn()
+    assert money.said("refund")[-1]["state"] == "succeeded"
     (refund,) = money.store.refunds.rows
     refunds.fails(money.store, refund)
-    await money.turn()
+    # It is said by two events, each in a look of its own.
+    for _ in range(2):
+        await money.turn()
     effect = money.sync.effect("stripe.refund")
-    assert effect.state is EffectState.MANUAL
-    assert "lost_or_stolen_card" in effect.sentence
+    assert effect.state is EffectState.DECLINED
+    noted = money.said("refund")[-1]
+    assert (noted["state"], noted["code"]) == ("declined", "lost_or_stolen_card")
 
 
 async def test_a_webhook_that_cannot_be_looked_at_comes_again(money: MoneyBench) -> None:

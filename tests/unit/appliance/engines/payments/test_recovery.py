@@ -297,6 +297,46 @@ def test_a_refund_refused_after_the_check_in_is_owed_on_the_folio(hotel: Hotel) 
     assert not any(account.startswith(("guest:", "deposits:")) for account in balances(hotel))
 
 
+async def test_a_refund_that_comes_back_days_later_is_owed_again(hotel: Hotel, stay: str) -> None:
+    """Stripe says succeeded at once, and failed when the guest's bank has sent it back."""
+    deposit(hotel, stay, S.SUCCEEDED)
+    before = balances(hotel)
+    [paid] = told(hotel, PaymentSettled)
+    back = RefundPayment(payment_id=paid.payment_id, reason="ill", **EUROS)
+    refund_id = hotel.done(back)["refund_id"]
+    hotel.done(NoteRefund(refund_id=refund_id, state=S.SUCCEEDED, provider_ref="re_1"), SYNC)
+    assert balances(hotel) == {}
+    for _ in range(2):
+        failed = NoteRefund(
+            refund_id=refund_id, state=S.DECLINED, provider_ref="re_1", code="expired_card"
+        )
+        hotel.done(failed, SYNC)
+    assert balances(hotel) == before
+    assert whats(hotel) == ["refund_failed"]
+    # It is there to be given back another time, and then nothing is left to do.
+    await hotel.clock.advance(60)
+    hotel.done(back)
+    assert whats(hotel) == []
+
+
+async def test_a_refund_that_failed_is_not_hidden_by_one_that_was_asked_before(
+    hotel: Hotel, stay: str
+) -> None:
+    deposit(hotel, stay, S.SUCCEEDED)
+    [paid] = told(hotel, PaymentSettled)
+    refunds = []
+    for amount_minor in (3_000, 2_000):
+        back = RefundPayment(
+            payment_id=paid.payment_id, amount_minor=amount_minor, currency="EUR", reason="ill"
+        )
+        refunds.append(hotel.done(back)["refund_id"])
+        await hotel.clock.advance(60)
+    hotel.done(NoteRefund(refund_id=refunds[1], state=S.SUCCEEDED), SYNC)
+    hotel.done(NoteRefund(refund_id=refunds[0], state=S.DECLINED), SYNC)
+    [item] = items(hotel)
+    assert (item.what, item.amount_minor) == ("refund_failed", 3_000)
+
+
 def balances(hotel: Hotel) -> dict[str, int]:
     rows = hotel.rows(
         "SELECT account, balance_minor FROM payments_account WHERE balance_minor != 0"
