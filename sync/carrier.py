@@ -270,6 +270,8 @@ class Carrier:
             outcome = outcome or self._not_proven(ready)
             if pushed := outcome is None:
                 outcome = await pusher.push(ready)
+        except sqlite3.Error:
+            raise  # the disk is at fault, not a rule: see `_carry`
         except Exception as error:
             # A rule of ours raised: this effect stops, the others go on (law 5).
             logger.exception("effect %s (%s) stopped", effect.id, effect.kind)

@@ -131,6 +131,23 @@ async def test_an_answer_that_could_not_be_written_down_is_looked_up(
     assert house.state("one") is EffectState.SUCCEEDED
 
 
+async def test_a_full_disk_while_it_is_sent_is_no_persons_work(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate writes its limit down before the first byte, and there it is told of the disk."""
+    house.owe("one", "guesty")
+
+    async def no_disk(_effect: Effect) -> Outcome:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(house.vendors["guesty"], "push", no_disk)
+        await house.clock.run_until(house.carrier.step(), limit_s=10)
+    await house.carrier.step()
+    assert house.vendors["guesty"].looked_up == ["one"]
+    assert house.state("one") is EffectState.SUCCEEDED
+
+
 async def test_a_new_attempt_starts_without_the_tries_of_the_last(house: House) -> None:
     stripe = house.vendors["stripe"]
     stripe.outcomes = [NewAttempt(sentence="there is no such thing")]
