@@ -154,15 +154,22 @@ class MoneyBench:
             CardSetUpAsked(set_up_id="set_up_1", stay_id="stay_1", customer_ref=customer_ref)
         )
 
-    def ask_pay_link(self, order_ref: str = "NP-0001") -> None:
+    def ask_pay_link(
+        self,
+        order_ref: str = "NP-0001",
+        *,
+        link_id: str = "link_1",
+        amount_minor: int = AMOUNT_MINOR,
+        currency: str = "EUR",
+    ) -> None:
         """A guest is to pay by themselves."""
         self.sync.box.say(
             PayLinkAsked(
-                link_id="link_1",
+                link_id=link_id,
                 stay_id="stay_1",
                 order_ref=order_ref,
-                amount_minor=AMOUNT_MINOR,
-                currency="EUR",
+                amount_minor=amount_minor,
+                currency=currency,
                 expires_s=self.now_s() + 7 * DAY_S,
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,6 +61,19 @@ class NotTracked:
 
     why: str
     wait_ms: int = 0
+    answered: bool = True  # False: CCAvenue said nothing at all
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt at a link that another attempt has paid: money for it would be too much."""
+
+    effect_id: str
+    order_id: str
+    opened_ms: int
+
+
+# Where these are kept: the effect itself is over, and has given up what it knew.
+WATCHED: Final = "ccavenue.watched"
 
 
 class CCAvenueOrders:
@@ -107,6 +121,20 @@ class CCAvenueOrders:
             found.append(status)
         return found, None
 
+    def watched(self) -> list[Watched]:
+        """Attempts that may still bring money too much."""
+        found: list[Watched] = self._ledger.kept(WATCHED, list[Watched], [])
+        return found
+
+    def watch(self, attempts: Sequence[Watched]) -> None:
+        """Keep asking about these; call inside a transaction."""
+        if attempts:
+            self._ledger.keep(WATCHED, [*self.watched(), *attempts])
+
+    def watch_no_more(self, attempt: Watched) -> None:
+        """It has ended; call inside a transaction."""
+        self._ledger.keep(WATCHED, [each for each in self.watched() if each != attempt])
+
     def open_attempt(self, effect: Effect, statuses: list[OrderStatus]) -> Order | str:
         """The order whose form the guest may post now, or the sentence why there is none.
 
@@ -131,8 +159,8 @@ class CCAvenueOrders:
 
 def _unanswered(reply: NoAnswer | Held) -> NotTracked:
     if isinstance(reply, Held):
-        return NotTracked(why=reply.sentence, wait_ms=reply.wait_ms)
-    return NotTracked(why=f"CCAvenue does not answer ({reply.why})")
+        return NotTracked(why=reply.sentence, wait_ms=reply.wait_ms, answered=False)
+    return NotTracked(why=f"CCAvenue does not answer ({reply.why})", answered=False)
 
 
 def asked_of(effect: Effect) -> Asked:
@@ -144,6 +172,13 @@ def opened_ms(effect: Effect) -> list[int]:
     """When each attempt's form was served."""
     times = effect.progress.get("opened_ms")
     return [int(each) for each in times] if isinstance(times, list) else []
+
+
+def may_still_be_paid(status: OrderStatus, at_ms: int, now_ms: int) -> bool:
+    """Whether an attempt that was opened at `at_ms` may still bring money."""
+    if status.state is OrderState.PENDING:
+        return now_ms < at_ms + UNCONFIRMED_MS_MAX
+    return status.state is OrderState.NONE and now_ms < at_ms + LEFT_OPEN_MS_MAX
 
 
 def _under_way(statuses: list[OrderStatus], age_ms: int) -> bool:

@@ -18,14 +18,14 @@ from sync.gate import Gate
 from sync.ledger import Effect, EffectState, Ledger
 from sync.money.ccavenue.account import NAME, CCAvenueAccount
 from sync.money.ccavenue.orders import (
-    LEFT_OPEN_MS_MAX,
-    UNCONFIRMED_MS_MAX,
     Asked,
     CCAvenueOrders,
+    Watched,
     asked_of,
+    may_still_be_paid,
     opened_ms,
 )
-from sync.money.ccavenue.words import OrderState, OrderStatus
+from sync.money.ccavenue.words import OrderState, OrderStatus, amount_text
 from sync.money.stripe.notes import NOTED
 from sync.outcome import (
     Declined,
@@ -82,6 +82,10 @@ class CCAvenue:
         asked = asked_of(effect)
         if self._clock.read().wall_s > asked.expires_s:
             return Expired(sentence="the link's time had passed before it could be given")
+        try:
+            amount_text(asked.amount_minor, asked.currency)
+        except ValueError as error:
+            return Declined(sentence=str(error), code="amount")
         statuses, why_not = await self.orders.look(effect)
         if why_not is not None:
             sentence = f"not sent while offline: {why_not.why}"
@@ -93,7 +97,7 @@ class CCAvenue:
         asked = asked_of(effect)
         paid = [each for each in statuses if each.state is OrderState.PAID]
         if paid:
-            return _paid(effect, asked, paid)
+            return self._paid(effect, asked, statuses)
         for each in statuses:
             if each.state in {OrderState.GIVEN_BACK, OrderState.STRANGE}:
                 sentence = f"CCAvenue calls the order {each.word!r}: look at it there"
@@ -106,6 +110,31 @@ class CCAvenue:
             sentence = f"CCAvenue says {said.word!r}, and the link's time has passed"
             return Declined(sentence=sentence, code=said.word, provider_ref=said.tracking_id)
         return Expired(sentence="nobody paid at the link, and its time has passed")
+
+    def _paid(self, effect: Effect, asked: Asked, statuses: list[OrderStatus]) -> Outcome:
+        paid = [each for each in statuses if each.state is OrderState.PAID]
+        first = paid[0]
+        if (first.amount_minor, first.currency) != (asked.amount_minor, asked.currency):
+            sentence = "CCAvenue shows a payment under our order that is not what we asked for"
+            return Manual(sentence=sentence, code="other_amount", provider_ref=first.tracking_id)
+        if first.tracking_id is None:
+            return Unknown(sentence="CCAvenue says it is paid, and not under which reference")
+        now_ms = self._clock.read().wall_ms
+        attempts = enumerate(zip(statuses, opened_ms(effect), strict=False), start=1)
+        others = [
+            Watched(effect_id=effect.id, order_id=asked.order(number).order_id, opened_ms=at_ms)
+            for number, (status, at_ms) in attempts
+            if may_still_be_paid(status, at_ms, now_ms)
+        ]
+        return Succeeded(
+            sentence="the guest has paid at CCAvenue",
+            provider_ref=first.tracking_id,
+            evidence="found_by_reference",
+            detail={"amount_minor": first.amount_minor, "currency": first.currency},
+            # A guest who paid in two windows: the box shows the second to a person.
+            home=tuple(stray(effect, each) for each in paid[1:]),
+            within=lambda: self.orders.watch(others),
+        )
 
     def link(self, order_ref: str) -> str:
         """Our own page, which sends the guest's browser on."""
@@ -171,32 +200,14 @@ class CCAvenue:
 
 def _may_still_be_paid(effect: Effect, statuses: list[OrderStatus], now_ms: int) -> bool:
     """Whether an attempt that was begun in time may still bring money."""
-    for status, at_ms in zip(statuses, opened_ms(effect), strict=False):
-        if status.state is OrderState.PENDING and now_ms < at_ms + UNCONFIRMED_MS_MAX:
-            return True
-        if status.state is OrderState.NONE and now_ms < at_ms + LEFT_OPEN_MS_MAX:
-            return True
-    return False
-
-
-def _paid(effect: Effect, asked: Asked, paid: list[OrderStatus]) -> Outcome:
-    first = paid[0]
-    if (first.amount_minor, first.currency) != (asked.amount_minor, asked.currency):
-        sentence = "CCAvenue shows a payment under our order that is not what we asked for"
-        return Manual(sentence=sentence, code="other_amount", provider_ref=first.tracking_id)
-    if first.tracking_id is None:
-        return Unknown(sentence="CCAvenue says it is paid, and not under which reference")
-    return Succeeded(
-        sentence="the guest has paid at CCAvenue",
-        provider_ref=first.tracking_id,
-        evidence="found_by_reference",
-        detail={"amount_minor": first.amount_minor, "currency": first.currency},
-        # A guest who paid in two windows: the box shows the second to a person.
-        home=tuple(_stray(effect, each) for each in paid[1:]),
+    return any(
+        may_still_be_paid(status, at_ms, now_ms)
+        for status, at_ms in zip(statuses, opened_ms(effect), strict=False)
     )
 
 
-def _stray(effect: Effect, status: OrderStatus) -> Homeward:
+def stray(effect: Effect, status: OrderStatus) -> Homeward:
+    """Money at an attempt beside the one that has paid the link."""
     ref = status.tracking_id or status.order_id
     return Homeward(
         command_id=derived_id("note", effect.id, "second", ref),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from appliance.kernel.money import decimal_of, minor
 from sync.money.ccavenue.account import CCAvenueAccount
 from sync.money.ccavenue.cipher import UnreadableError, decrypt, encrypt
 
@@ -18,11 +19,7 @@ from sync.money.ccavenue.cipher import UnreadableError, decrypt, encrypt
 ORDER_CHARS_MAX: Final = 30
 _ORDER: Final = re.compile(r"[A-Za-z0-9/_-]{1,30}")
 # The form has twelve digits before the point.
-AMOUNT_MINOR_MAX: Final = 10**14
-# Currencies without a smaller unit; all others that CCAvenue takes have hundredths, and those
-# with thousandths are refused below.
-WHOLE_CURRENCIES: Final = frozenset({"JPY", "KRW", "VND"})
-THOUSANDTHS: Final = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+AMOUNT_MAX: Final = 10**12
 
 
 class OrderState(StrEnum):
@@ -153,22 +150,26 @@ def read_tracked(body: bytes, order_id: str, account: CCAvenueAccount) -> OrderS
 
 
 def amount_text(amount_minor: int, currency: str) -> str:
-    """As the form wants it: twelve digits before the point and two after it."""
-    assert currency not in THOUSANDTHS, f"CCAvenue's form has no thousandths for {currency}"
-    if currency in WHOLE_CURRENCIES:
-        return f"{amount_minor}.00"
-    return f"{amount_minor // 100}.{amount_minor % 100:02d}"
+    """As the form wants it: twelve digits before the point and two after it.
+
+    ValueError, a sentence, for an amount with thousandths.
+    """
+    amount = decimal_of(amount_minor, currency)
+    text = f"{amount:.2f}"
+    if Decimal(text) != amount:
+        raise ValueError(f"CCAvenue takes two decimals, and {amount} {currency} has more")
+    return text
 
 
 def amount_minor_of(text: str, currency: str) -> int | None:
     """A decimal text as minor units; None when it is none, or has a fraction of them."""
     try:
-        minor = Decimal(text) * (1 if currency in WHOLE_CURRENCIES else 100)
-    except InvalidOperation:
+        amount = Decimal(text)
+        if not amount.is_finite() or abs(amount) > AMOUNT_MAX:
+            return None
+        return minor(amount, currency)
+    except (ArithmeticError, ValueError):
         return None
-    if not minor.is_finite() or abs(minor) > AMOUNT_MINOR_MAX:
-        return None
-    return int(minor) if minor == minor.to_integral_value() else None
 
 
 def _status(
