@@ -13,6 +13,9 @@ from sync.outcome import Declined, Manual, NotSent, Outcome, Refused, Succeeded,
 REFUND: Final = "stripe.refund"
 # A bank that has not settled a charge yet is asked again after this.
 UNSETTLED_MS: Final = 300_000
+DISPUTES: Final = "/v1/disputes"
+# How a dispute ends that leaves the money with us.
+WON: Final = frozenset({"won", "warning_closed", "prevented"})
 
 
 class Refunds:
@@ -52,12 +55,27 @@ class Refunds:
             return not_looked(intent)
         match intent.get("status"):
             case "succeeded":
-                return _enough_left(intent.get("latest_charge"), int(fields["amount"]))
+                charge = intent.get("latest_charge")
+                row = charge if isinstance(charge, dict) else {}
+                against = await self._disputed(row, fields["payment_intent"])
+                return against or _enough_left(row, int(fields["amount"]))
             case "processing":
                 sentence = "the bank has not settled the charge yet"
                 return NotSent(sentence=sentence, wait_ms=UNSETTLED_MS)
             case status:
                 return Refused(sentence=f"the payment is {status!r} there, not paid")
+
+    async def _disputed(self, charge: Row, payment_ref: str) -> Outcome | None:
+        """A charge is called disputed for ever; the money is ours again once the dispute is won."""
+        if charge.get("disputed") is not True:
+            return None
+        rows = await self._client.rows(DISPUTES, payment_intent=payment_ref)
+        if isinstance(rows, Unread):
+            return not_looked(rows)
+        if rows and all(row.get("status") in WON for row in rows):
+            return None
+        sentence = "the guest disputes this payment: the bank holds the money already"
+        return Manual(sentence=sentence, code="charge_disputed")
 
     def judge(self, row: Row, effect: Effect) -> Outcome:
         """The refund as they made it."""
@@ -95,15 +113,13 @@ def judge_refund(row: Row, effect: Effect, evidence: str) -> Outcome:
             return Manual(sentence=sentence, code=str(status), provider_ref=ref)
 
 
-def _enough_left(charge: object, asked_minor: int) -> Outcome | None:
-    row = charge if isinstance(charge, dict) else {}
-    taken = row.get("amount_captured", row.get("amount"))
-    gone = row.get("amount_refunded", 0)
-    if not isinstance(taken, int) or not isinstance(gone, int):
+def _enough_left(charge: Row, asked_minor: int) -> Outcome | None:
+    whole, taken = charge.get("amount"), charge.get("amount_captured", charge.get("amount"))
+    gone = charge.get("amount_refunded", 0)
+    if not all(isinstance(each, int) for each in (whole, taken, gone)):
         return Manual(sentence="Stripe does not say what is left of the payment")
-    if row.get("disputed") is True:
-        sentence = "the guest disputes this payment: the bank holds the money already"
-        return Manual(sentence=sentence, code="charge_disputed")
-    if taken - gone < asked_minor:
-        return Refused(sentence=f"only {taken - gone} is left of the payment, in minor units")
+    # Where a hold was taken in part, Stripe calls the rest of it refunded.
+    left = min(taken, whole - gone)
+    if left < asked_minor:
+        return Refused(sentence=f"only {left} is left of the payment, in minor units")
     return None

@@ -196,7 +196,9 @@ def capture(asked: Asked) -> Json:
             "amount_to_capture is larger than the amount that can be captured.", "amount_too_large"
         )
     charge = store.charges.rows[intent["latest_charge"]]
-    charge |= {"captured": True, "amount_captured": minor}
+    # The rest that is released is called refunded.
+    released = charge["amount"] - minor
+    charge |= {"captured": True, "amount_captured": minor, "amount_refunded": released}
     intent |= {
         "status": str(Status.SUCCEEDED),
         "amount_received": minor,

@@ -13,7 +13,7 @@ def create(asked: Asked) -> Json:
     store, params = asked.store, asked.params
     known(asked, frozenset({"amount", "charge", "payment_intent", "reason", "metadata", "expand"}))
     charge = _charge_of(store, params)
-    wanted, left = whole(params, "amount"), charge["amount_captured"] - charge["amount_refunded"]
+    wanted, left = whole(params, "amount"), charge["amount"] - charge["amount_refunded"]
     if left <= 0:
         raise unexpected(
             f"Charge {charge['id']} has already been refunded.", "charge_already_refunded"
@@ -25,7 +25,7 @@ def create(asked: Asked) -> Json:
             "amount_too_large",
         )
     charge["amount_refunded"] += minor
-    charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
+    charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     row = store.refunds.put(
         {
             "id": store.new_id("re"),

@@ -152,6 +152,38 @@ async def test_a_refund_waits_until_its_charge_is_known(money: MoneyBench) -> No
     assert (money.done("charged"), money.done("refunded")) == (1, 1)
 
 
+async def test_what_was_taken_of_a_hold_goes_back_whole(money: MoneyBench) -> None:
+    """Stripe calls the rest that was never taken refunded."""
+    money.ask_hold()
+    await money.turn()
+    money.ask_capture(amount_minor=2_000)
+    await money.turns(2)
+    hold = money.said("intent")[-1]
+    money.ask_refund(amount_minor=2_000, intent=("hold_1", hold["provider_ref"]))
+    await money.turns(2)
+    effect = money.sync.effect("stripe.refund")
+    assert effect.state is EffectState.SUCCEEDED, effect.sentence
+    money.ask_refund("refund_2", amount_minor=1, intent=("hold_1", hold["provider_ref"]))
+    await money.turns(2)
+    (second,) = money.sync.running.ledger.effects("natural_key = 'stripe.refund:refund_2'")
+    assert second.state is EffectState.PARKED
+    assert "only 0 is left" in second.sentence
+
+
+@pytest.mark.parametrize("won", [True, False])
+async def test_only_a_dispute_that_was_won_leaves_the_money_to_be_given_back(
+    money: MoneyBench, *, won: bool
+) -> None:
+    money.sync.ask_deposit()
+    await money.turn()
+    dispute = disputes.opened(money.store, next(iter(money.store.charges.rows)))
+    disputes.closed(money.store, dispute["id"], won=won)
+    money.ask_refund()
+    await money.turns(2)
+    state = money.sync.effect("stripe.refund").state
+    assert state is (EffectState.SUCCEEDED if won else EffectState.MANUAL)
+
+
 async def test_a_disputed_payment_is_not_given_back_twice(money: MoneyBench) -> None:
     money.sync.ask_deposit()
     await money.turn()
