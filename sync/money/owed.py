@@ -19,7 +19,7 @@ from appliance.engines.payments.messages import (
 )
 from sync.home import Fact
 from sync.ledger import Draft, EffectState, Priority
-from sync.money.stripe import frozen, holds, intents, refunds, set_ups
+from sync.money.stripe import amounts, frozen, holds, intents, refunds, set_ups
 
 STRIPE: Final = "stripe"
 CCAVENUE: Final = "ccavenue"
@@ -79,7 +79,7 @@ def capture(body: Mapping[str, Any], _house: House) -> Owed:
         ours=body["capture_id"],
         intent_id=body["intent_id"],
         body=frozen.capture_body(
-            provider_ref=body["provider_ref"], amount_minor=body["amount_minor"]
+            provider_ref=body["provider_ref"], amount_minor=_their_amount(body)
         ),
         not_after_s=body["capture_by_s"],
     )
@@ -104,7 +104,7 @@ def refund(body: Mapping[str, Any], house: House) -> Owed:
     request = frozen.refund_body(
         refund_id=body["refund_id"],
         provider_ref=body["provider_ref"],
-        amount_minor=body["amount_minor"],
+        amount_minor=body["amount_minor"] if by_hand else _their_amount(body),
     )
     return Owed(
         kind=refunds.REFUND,
@@ -128,7 +128,7 @@ def pay_link(body: Mapping[str, Any], house: House) -> Owed:
     else:
         request = frozen.pay_link_body(
             link_id=body["link_id"],
-            amount_minor=body["amount_minor"],
+            amount_minor=_their_amount(body),
             currency=body["currency"],
             property_id=house.property_id,
         )
@@ -192,4 +192,8 @@ def drafts_of(fact: Fact, provider: str | None, property_id: str | None = None) 
 
 def _of_card(body: Mapping[str, Any]) -> dict[str, Any]:
     names = "intent_id amount_minor currency customer_ref method_ref"
-    return {name: body[name] for name in names.split()}
+    return {name: body[name] for name in names.split()} | {"amount_minor": _their_amount(body)}
+
+
+def _their_amount(body: Mapping[str, Any]) -> int:
+    return amounts.theirs(body["amount_minor"], body["currency"])

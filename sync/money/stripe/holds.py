@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sync.ledger import Effect
+from sync.money.stripe.amounts import ours
 from sync.money.stripe.client import Row, StripeClient, Unread
 from sync.money.stripe.deed import not_looked
 from sync.money.stripe.frozen import INTENTS, thaw
@@ -111,11 +112,10 @@ def judge_release(row: Row, effect: Effect, evidence: str) -> Outcome:
         sentence = "Stripe has let the money go"
         return Succeeded(sentence=sentence, provider_ref=ref, evidence=evidence)
     if status == "succeeded":
-        taken = row.get("amount_received")
         return Succeeded(
             sentence="the hold was taken before it could be let go: refund it instead",
             provider_ref=ref,
             evidence=evidence,
-            detail={"captured": True, "amount_minor": taken if isinstance(taken, int) else None},
+            detail={"captured": True, "amount_minor": ours(row, "amount_received")},
         )
     return Unknown(sentence=f"the hold is in the state {status!r}", provider_ref=ref)

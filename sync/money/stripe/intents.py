@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sync.ledger import Effect
+from sync.money.stripe.amounts import ours
 from sync.money.stripe.client import Row, StripeClient, TooManyRowsError, Unread, our_ref
 from sync.money.stripe.deed import DOUBT_MS_MAX, not_looked
 from sync.money.stripe.frozen import INTENTS, Charge, read_charge
@@ -139,11 +140,10 @@ def _same_currency(intent: Row, charge: Charge) -> bool:
 def _paid(intent: Row, kind: str, ref: str, evidence: str) -> Outcome:
     if kind != HOLD:
         sentence = "Stripe has charged the card" if kind == CHARGE else "the guest has paid"
-        detail = {"amount_minor": intent.get("amount"), "currency": intent.get("currency")}
+        detail = {"amount_minor": ours(intent, "amount"), "currency": intent.get("currency")}
         return Succeeded(sentence=sentence, provider_ref=ref, evidence=evidence, detail=detail)
     # A hold that was taken already, by an effect of ours that a restore forgot or by a person.
-    taken = intent.get("amount_received")
-    detail = {"captured": True, "amount_minor": taken if isinstance(taken, int) else None}
+    detail = {"captured": True, "amount_minor": ours(intent, "amount_received")}
     return Succeeded(
         sentence="Stripe kept the money aside and has taken it",
         provider_ref=ref,

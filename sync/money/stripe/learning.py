@@ -18,6 +18,7 @@ from appliance.kernel.values import derived_id
 from sync.ledger import FINAL, PROPERTY_ID, Effect, EffectState, Ledger
 from sync.money.learning import Learn
 from sync.money.stripe import notes
+from sync.money.stripe.amounts import ours
 from sync.money.stripe.client import Row, our_ref, property_of
 from sync.money.stripe.frozen import read_charge
 from sync.money.stripe.holds import CAPTURE, RELEASE, intent_in, judge_capture, judge_release
@@ -148,7 +149,8 @@ class Learning:
 
     def _stray(self, row: Row, effect: Effect | None) -> None:
         """Money that was taken and is there still; a hold that nobody took ends by itself."""
-        ref, amount_minor = str(row["id"]), _left_of(row)
+        left = {"amount": _left_of(row), "currency": row.get("currency")}
+        ref, amount_minor = str(row["id"]), ours(left, "amount") or 0
         if row.get("status") != "succeeded" or amount_minor <= 0:
             return
         self._post(
@@ -184,7 +186,6 @@ class Learning:
                     self._learn(act.id, judge(row, act, "event"))
                     return
         taken = row.get("status") == "succeeded"
-        amount_minor = row.get("amount_received")
         reason = str(row.get("cancellation_reason") or "canceled")
         self._post(
             Homeward(
@@ -196,7 +197,7 @@ class Learning:
                     provider_ref=ref,
                     code=None if taken else reason,
                     evidence="event",
-                    amount_minor=amount_minor if taken and isinstance(amount_minor, int) else None,
+                    amount_minor=ours(row, "amount_received") if taken else None,
                 ),
                 cause=hold.id,
                 trace=hold.trace,
@@ -238,7 +239,7 @@ class Learning:
                     dispute_id=name,
                     provider="stripe",
                     provider_ref=str(row.get("payment_intent") or row.get("charge") or ""),
-                    amount_minor=int(row["amount"]),
+                    amount_minor=ours(row, "amount") or 0,
                     currency=str(row["currency"]).upper(),
                     state=state,
                     reason=str(row.get("reason") or ""),

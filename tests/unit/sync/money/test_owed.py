@@ -9,9 +9,11 @@ from appliance.kernel.messages import Role, Surface, Who
 from sync.home import Fact
 from sync.ledger import EffectState
 from sync.money.owed import CCAVENUE, STRIPE, drafts_of
+from sync.money.stripe.amounts import ours, theirs
+from sync.money.stripe.frozen import thaw
 
 
-def refund(means: str) -> Fact:
+def refund(means: str, amount_minor: int = 5_000, currency: str = "EUR") -> Fact:
     return Fact(
         position=7,
         stream="payments/stay",
@@ -22,7 +24,8 @@ def refund(means: str) -> Fact:
             "payment_id": "payment_1",
             "intent_id": None,
             "provider_ref": "ref_1",
-            "amount_minor": 5_000,
+            "amount_minor": amount_minor,
+            "currency": currency,
             "means": means,
         },
         command_id="c1",
@@ -46,3 +49,28 @@ def test_what_goes_back_at_ccavenue_is_a_persons(means: str) -> None:
 def test_stripe_gives_back_whatever_came_by_it(means: str) -> None:
     [draft] = drafts_of(refund(means), STRIPE)
     assert (draft.counterparty, draft.state) == (STRIPE, EffectState.QUEUED)
+
+
+# 5,000 of each currency's units at Stripe (docs.stripe.com/currencies: zero-decimal, special cases).
+@pytest.mark.parametrize(
+    ("amount_minor", "currency", "asked"),
+    [
+        (500_000, "EUR", 500_000),
+        (5_000, "JPY", 5_000),
+        (5_000_000, "KWD", 5_000_000),
+        (5_000, "ISK", 500_000),
+        (5_000, "UGX", 500_000),
+        (500_000, "MGA", 5_000),
+    ],
+)
+def test_stripe_is_asked_in_its_own_minor_units(
+    amount_minor: int, currency: str, asked: int
+) -> None:
+    [draft] = drafts_of(refund("hold", amount_minor, currency), STRIPE)
+    assert thaw(draft.body).fields["amount"] == str(asked)
+    assert ours({"amount": asked, "currency": currency.lower()}, "amount") == amount_minor
+
+
+def test_a_fraction_that_stripe_does_not_know_is_refused() -> None:
+    with pytest.raises(ValueError, match="no fractions of MGA"):
+        theirs(500_050, "MGA")

@@ -149,6 +149,20 @@ async def test_a_hold_that_ran_out_is_told(money: MoneyBench) -> None:
     assert (noted["state"], noted["code"]) == ("expired", "abandoned")
 
 
+async def test_kronur_are_asked_for_and_told_in_kronur(money: MoneyBench) -> None:
+    money.ask_pay_link(amount_minor=9_900, currency="ISK")
+    await money.turn()
+    (intent,) = money.store.intents.rows.values()
+    assert (intent["amount"], intent["currency"]) == (990_000, "isk")
+    guest.comes_back(money.store, intent["id"])
+    await money.turn()
+    noted = money.said("pay_link")[-1]
+    assert (noted["state"], noted["amount_minor"], noted["currency"]) == ("succeeded", 9_900, "ISK")
+    disputes.opened(money.store, intent["latest_charge"])
+    await money.turn()
+    assert money.said("dispute")[-1]["amount_minor"] == 9_900
+
+
 async def test_a_refund_that_came_back_is_told(money: MoneyBench) -> None:
     money.sync.ask_deposit()
     await money.turn()
