@@ -273,13 +273,11 @@ def note_refund(scene: NewsScene, command: NoteRefund, _context: Context) -> Dec
 
     A bank may send back days later what it was said to have given: that is no refund then.
     """
-    ask = scene.money.asks.get(command.refund_id)
-    came_back = (
-        ask is not None
-        and ask.kind is Kind.REFUND
-        and (ask.state, command.state) == (S.SUCCEEDED, S.DECLINED)
-    )
-    if not came_back:
+    known = scene.money.asks.get(command.refund_id)
+    ask: Ask | Decision
+    if known is not None and known.kind is Kind.REFUND and _came_back(known, command):
+        ask = known
+    else:
         ask = _judge(scene, command.refund_id, command, frozenset({Kind.REFUND}))
     if not isinstance(ask, Ask):
         return ask
@@ -307,6 +305,10 @@ def note_refund(scene: NewsScene, command: NoteRefund, _context: Context) -> Dec
             )
         )
     return _yes(scene, command, events)
+
+
+def _came_back(refund: Ask, command: NoteRefund) -> bool:
+    return (refund.state, command.state) == (S.SUCCEEDED, S.DECLINED)
 
 
 def note_pay_link(scene: NewsScene, command: NotePayLink, _context: Context) -> Decision:
