@@ -36,6 +36,11 @@ URGENT_GAP_MS: Final = 1_000
 # What is not urgent waits no longer than this, however much is.
 URGENT_MS_MAX: Final = 30_000
 
+# A `Date` that differs more than this from what we know of their clock is believed when the next
+# one says the same: one answer may carry a proxy's clock, or be an old page. A minute is more than
+# an answer is under way.
+DATE_JUMP_MS: Final = 60_000
+
 HTTP_UNAUTHORISED: Final = 401
 HTTP_FORBIDDEN: Final = 403
 HTTP_TOO_MANY: Final = 429
@@ -116,7 +121,9 @@ class Gate:
         self._breaker: Breaker = ledger.kept(f"breaker.{name}", Breaker, Breaker())
         self.last_confirmed_ms: int | None = ledger.kept(f"confirmed.{name}", int | None)
         self.unanswered = False  # something was asked since the last answer that was one
-        self._remote_offset_ms: int | None = None
+        # Of the clock that nobody sets, so that a correction of ours is none of theirs.
+        self._remote_ahead_ms: int | None = None
+        self._doubted_ahead_ms: int | None = None
         self._turnstile = Turnstile()
         self._urgent_until_ms = 0
         self._changed = asyncio.Event()
@@ -141,10 +148,10 @@ class Gate:
         return self._breaker.wait_ms(self._now_ms())
 
     def vendor_now_ms(self) -> int | None:
-        """The vendor's own time by its last `Date` header; None when we never heard one."""
-        if self._remote_offset_ms is None:
+        """The vendor's own time by its `Date` headers; None when we never heard one."""
+        if self._remote_ahead_ms is None:
             return None
-        return self._now_ms() + self._remote_offset_ms
+        return self._monotonic_ms() + self._remote_ahead_ms
 
     def leave_to_client(self, *statuses: int) -> None:
         """These answers prove nothing by themselves: the client looks closer, and may `refuse`."""
@@ -269,8 +276,22 @@ class Gate:
             self._confirm(now_ms)
 
     def _learn_time(self, reply: Answer) -> None:
-        if (date_ms := http_date_ms(reply.headers.get("date"))) is not None:
-            self._remote_offset_ms = date_ms - self._now_ms()
+        date_ms = http_date_ms(reply.headers.get("date"))
+        if date_ms is None:
+            return
+        ahead_ms = date_ms - self._monotonic_ms()
+        believed_ms, doubted_ms = self._remote_ahead_ms, self._doubted_ahead_ms
+        reading = self._clock.read()
+        if believed_ms is None and reading.sure:
+            believed_ms = reading.wall_ms - self._monotonic_ms()
+        self._doubted_ahead_ms = None
+        if believed_ms is None or any(
+            each is not None and abs(ahead_ms - each) <= DATE_JUMP_MS
+            for each in (believed_ms, doubted_ms)
+        ):
+            self._remote_ahead_ms = ahead_ms
+        else:
+            self._doubted_ahead_ms = ahead_ms
 
     def _confirm(self, now_ms: int) -> None:
         self.last_confirmed_ms = now_ms
@@ -300,3 +321,6 @@ class Gate:
 
     def _now_ms(self) -> int:
         return self._clock.read().wall_ms
+
+    def _monotonic_ms(self) -> int:
+        return int(self._clock.monotonic() * 1000)

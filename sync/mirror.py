@@ -274,11 +274,26 @@ class Mirror:
             (source, upstream_id, now_ms, why, int(person)),
         )
 
+    def hold_hinted(self, source: str, upstream_id: str, why: str, *, now_ms: int) -> None:
+        """Fetch it with the next look; what it was held for already stays the reason."""
+        self._db.execute(
+            "INSERT INTO held VALUES (?, ?, ?, ?, 0) ON CONFLICT (source, upstream_id)"
+            " DO UPDATE SET needs_person = 0",
+            (source, upstream_id, now_ms, why),
+        )
+
     def let_go(self, source: str, upstream_id: str) -> None:
         """It need not be fetched again."""
         self._db.execute(
             "DELETE FROM held WHERE source = ? AND upstream_id = ?", (source, upstream_id)
         )
+
+    def held_since_ms(self, source: str, upstream_id: str) -> int | None:
+        """Since when it is held; None: it is not."""
+        row = self._db.execute(
+            "SELECT since_ms FROM held WHERE source = ? AND upstream_id = ?", (source, upstream_id)
+        ).fetchone()
+        return None if row is None else int(row[0])
 
     def held(self, source: str, *, person: bool) -> list[tuple[str, str, int]]:
         """Ids, reasons and since when (ms)."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from appliance.engines.stays.messages import LearnBooking
@@ -26,6 +28,14 @@ logger = logging.getLogger(__name__)
 OVERLAP_S: Final = 300
 WAITS_FOR_OURS: Final = "a write of ours to this booking is under way"
 HINTED: Final = "the vendor said that it changed"
+# What one answer does not show is asked for again: a hint once, what was seen before for so long.
+HINTED_ABSENT: Final = "the vendor said that it changed, and does not show it"
+ABSENT: Final = "the vendor does not show it any more"
+ABSENT_MS: Final = 600_000
+# What belongs to a booking and cannot be had is asked for so long before a person is told.
+UNTOLD_MS: Final = 600_000
+# Bookings of one look that may fail each for itself; of more of them the reason is not the booking.
+FAILURES_MAX: Final = 20
 
 
 class Puller:
@@ -47,6 +57,8 @@ class Puller:
         self._overlap_s = overlap_s
         self._looking = asyncio.Lock()
         self._mark = f"{source.name}.mark_s"
+        self._found_nothing = False  # the last look over a long time, whose end is in doubt
+        self._failures = 0  # bookings that failed in this look
 
     async def look(self) -> bool:
         """Look once for everything that changed; False when the line or the vendor did not let us.
@@ -80,9 +92,7 @@ class Puller:
         now_ms = self._now_ms()
         with self._ledger.transaction():
             for upstream_id in upstream_ids:
-                self._mirror.hold(
-                    self.source.name, upstream_id, HINTED, person=False, now_ms=now_ms
-                )
+                self._mirror.hold_hinted(self.source.name, upstream_id, HINTED, now_ms=now_ms)
 
     def start_over(self) -> None:
         """Read and tell everything anew; call inside a transaction."""
@@ -94,21 +104,39 @@ class Puller:
     async def _look(self) -> None:
         await self._prepare()
         await self._fetch_held()
-        mark_s = self._ledger.kept(self._mark, int)
+        mark_s, sure_s = self._ledger.kept(self._mark, int), self._sure_s()
+        if mark_s is not None and sure_s is not None:
+            # A mark ahead of a doubtful clock is no reason to read everything. Ahead of a sure one
+            # it was carried there by a time that was none, and what changed meanwhile is not known.
+            ahead_s = mark_s - sure_s
+            if ahead_s > self._overlap_s or -ahead_s > self.source.mark_age_s_max:
+                mark_s = None
         began_s = self._vendor_now_s()
-        # A mark ahead of a doubtful clock is no reason to read everything.
-        far = mark_s is None or (self._sure_s() or 0) - mark_s > self.source.mark_age_s_max
-        if far or mark_s is None:
-            pages = self.source.everything(self._sure_s() or self._clock.read().wall_s)
+        if mark_s is None:
+            pages = self.source.everything(sure_s or self._clock.read().wall_s)
         else:
             pages = self.source.changed(mark_s - self._overlap_s)
         newest_s = await self._take_all(pages)
-        mark = max(newest_s, mark_s or 0, began_s or 0)
+        if newest_s is None and self._is_long(mark_s) and not self._found_nothing:
+            # A list that was served empty once would take days with it: asked for once more.
+            self._found_nothing = True
+            return
+        self._found_nothing = False
+        mark = max(newest_s or 0, began_s or 0)
+        if (now_s := self._sure_s()) is not None:
+            mark = min(mark, now_s)  # rows may be dated ahead
+        mark = max(mark, mark_s or 0)
         if mark != mark_s:
             with self._ledger.transaction():
                 self._ledger.keep(self._mark, mark)
 
+    def _is_long(self, mark_s: int | None) -> bool:
+        """Whether the overlap of the next look does not reach all that this one looked at."""
+        now_s = self._sure_s() or self._clock.read().wall_s
+        return mark_s is None or now_s - mark_s > self._overlap_s
+
     async def _prepare(self) -> None:
+        self._failures = 0
         if await self.source.prepare():
             # What could not be translated may be known by now.
             with self._ledger.transaction():
@@ -116,10 +144,12 @@ class Puller:
                     "UPDATE held SET needs_person = 0 WHERE source = ?", (self.source.name,)
                 )
 
-    async def _take_all(self, pages: AsyncIterator[list[Seen]]) -> int:
-        newest_s = 0
+    async def _take_all(self, pages: AsyncIterator[list[Seen]]) -> int | None:
+        """The newest change, seconds of the vendor's time; None: there was no row at all."""
+        newest_s = None
         async for page in pages:
-            newest_s = max([newest_s, *(seen.changed_ms // 1000 for seen in page)])
+            if page:
+                newest_s = max([newest_s or 0, *(seen.changed_ms // 1000 for seen in page)])
             await self._take(page)
         return newest_s
 
@@ -127,40 +157,92 @@ class Puller:
         held = [each[0] for each in self._mirror.held(self.source.name, person=False)]
         ready = [each for each in held if not self._our_writes(each)]
         for start in range(0, len(ready), self.source.ids_max):
-            some = ready[start : start + self.source.ids_max]
-            await self._fetch(some)
-            with self._ledger.transaction():
-                for upstream_id in some:
-                    # Not in the answer: it no longer exists there, which cancels nothing here.
-                    self._ledger.db.execute(
-                        "DELETE FROM held WHERE source = ? AND upstream_id = ?"
-                        " AND needs_person = 0 AND why != ?",
-                        (self.source.name, upstream_id, WAITS_FOR_OURS),
-                    )
-
-    async def _fetch(self, some: Sequence[str]) -> None:
-        """Take these in; an id that the vendor cannot even read is found by halves and left out."""
-        try:
-            await self._take(await self.source.fetch(some))
-        except NotAskableError as error:
-            if len(some) == 1:
-                logger.info("%s: a hint names nothing there: %s", self.source.name, error)
+            if self._failures >= FAILURES_MAX:
+                logger.info("%s: the rest of what is held waits", self.source.name)
                 return
-            half = len(some) // 2
-            await self._fetch(some[:half])
-            await self._fetch(some[half:])
+            absent = await self._fetch(ready[start : start + self.source.ids_max])
+            with self._ledger.transaction():
+                self._doubt(absent)
+
+    async def _fetch(self, some: Sequence[str]) -> set[str]:
+        """Take these in; those that are not there.
+
+        An id whose question fails is found by halves, and holds up no other.
+        """
+        try:
+            page = await self.source.fetch(some)
+        except NotFetchedError as error:
+            if not error.answered:
+                raise
+            if len(some) > 1 and self._failures < FAILURES_MAX:
+                half = len(some) // 2
+                return await self._fetch(some[:half]) | await self._fetch(some[half:])
+            if isinstance(error, NotAskableError):
+                logger.info("%s: a hint names nothing there: %s", self.source.name, error)
+                return set(some)
+            for upstream_id in some:
+                self._put_off(upstream_id, upstream_id, str(error))
+            return set()
+        await self._take(page)
+        return set(some) - {seen.upstream_id for seen in page}
+
+    def _doubt(self, absent: AbstractSet[str]) -> None:
+        """Not in the answer: perhaps it no longer exists there, which cancels nothing here.
+
+        One answer may leave out anything, so it is asked for again before it is let go.
+        """
+        now_ms = self._now_ms()
+        for upstream_id, why, since_ms in self._mirror.held(self.source.name, person=False):
+            if upstream_id not in absent or why == WAITS_FOR_OURS:
+                continue
+            if why == HINTED_ABSENT or (why == ABSENT and now_ms - since_ms >= ABSENT_MS):
+                self._mirror.let_go(self.source.name, upstream_id)
+            elif why != ABSENT:
+                self._mirror.let_go(self.source.name, upstream_id)
+                doubt = HINTED_ABSENT if why == HINTED else ABSENT
+                self._hold(upstream_id, doubt, person=False)
+
+    def _put_off(self, upstream_id: str, number: str, why: str) -> None:
+        """Ask again with the next look, and after a while show it to a person."""
+        self._failures += 1
+        now_ms, sentence = self._now_ms(), UNTOLD.format(number, self.source.title, why)
+        logger.warning("%s: a booking is put off: %s", self.source.name, why)
+        with self._ledger.transaction():
+            since_ms = self._mirror.held_since_ms(self.source.name, upstream_id)
+            person = since_ms is not None and now_ms - since_ms >= UNTOLD_MS
+            self._hold(upstream_id, sentence, person=person)
 
     # -- taking rows in --------------------------------------------------------------------------
 
     async def _take(self, page: Sequence[Seen]) -> None:
-        news = self._sift(page)
-        if not news:
-            return
+        if news := self._sift(page):
+            await self._tell(news)
+
+    async def _tell(self, news: Sequence[tuple[Seen, Booking, str]]) -> None:
+        """Put them on their way; one whose guest or price cannot be had holds up no other."""
         told = [
             Told(seen=seen, version=booking.full_version, room_type_id=room_type_id)
             for seen, booking, room_type_id in news
         ]
-        commands = await self.source.bookings(told)
+        try:
+            commands = await self.source.bookings(told)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            if isinstance(error, NotFetchedError) and not error.answered:
+                raise
+            if self._failures >= FAILURES_MAX:
+                raise
+            if len(news) > 1:
+                half = len(news) // 2
+                await self._tell(news[:half])
+                await self._tell(news[half:])
+                return
+            # A row that nobody foresaw is one booking's matter.
+            why = str(error) if isinstance(error, NotFetchedError) else type(error).__name__
+            seen = news[0][0]
+            self._put_off(seen.upstream_id, seen.number or seen.upstream_id, why)
+            return
         with self._ledger.transaction():
             for (seen, booking, _), command in zip(news, commands, strict=True):
                 self._learn(seen, booking, command)
@@ -305,6 +387,7 @@ class Puller:
         return self._vendor_now_s() or (reading.wall_s if reading.sure else None)
 
 
+UNTOLD: Final = "reservation {} at {} cannot be read whole ({}): look at it there, then retry"
 NO_TYPE: Final = (
     "reservation {} at {} is of a room type that this box does not know: "
     "give the type its upstream id"

@@ -225,11 +225,17 @@ def remaining_of(headers: Mapping[str, str]) -> tuple[int | None, ...]:
 
 
 def rows_of(found: Any) -> list[dict[str, Any]]:
-    """The rows of an answer: a bare list, one object, or a list in an envelope."""
+    """The rows of an answer: a bare list, one object, or a list in an envelope.
+
+    Raises NotFetchedError where there is none of these: taken for an empty list, it would end one
+    early, or prove an act undone.
+    """
     if isinstance(found, dict):
         inner = found.get("results", found.get("data"))
-        found = inner if isinstance(inner, list) else [found] if id_of(found) else []
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+        found = [found] if not isinstance(inner, list) and id_of(found) else inner
+    if not isinstance(found, list):
+        raise NotFetchedError("the answer has no list", answered=True)
+    return [row for row in found if isinstance(row, dict)]
 
 
 def id_of(row: Mapping[str, Any]) -> str:
@@ -238,6 +244,8 @@ def id_of(row: Mapping[str, Any]) -> str:
         value = row.get(name)
         if isinstance(value, str) and value:
             return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
     return ""
 
 

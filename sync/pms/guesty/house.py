@@ -24,7 +24,7 @@ async def pull_house(client: GuestyClient) -> House:
     async for page in client.pages("/listings", [("fields", FIELDS), ("sort", "_id")]):
         listings |= {id_of(row): _listing(row) for row in page if id_of(row)}
     if not listings:
-        raise NotFetchedError("Guesty's account has no listing")
+        raise NotFetchedError("Guesty's account has no listing", answered=True)
     return House(listings=listings)
 
 

@@ -67,6 +67,7 @@ FIELDS: Final = (
     " origin createdAt lastUpdatedAt canceledAt money"
 )
 MOVE_IS_DUE: Final = "a move within the stay is due"
+UNSHOWN: Final = "the older list names it, and reading it by id did not show it"
 UNREADABLE: Final = "reservation {} at Guesty cannot be read: {}: correct it there, then retry"
 KNOWN_STATUSES: Final = BLOCKING | ENDED | NO_BOOKING | LEGACY_STAYS
 
@@ -97,12 +98,23 @@ class GuestySource:
         age_ms = now_ms - self._ledger.kept("guesty.house_ms", int, 0)
         fresh = self._ledger.kept(HOUSE, House) is None or age_ms >= HOUSE_AGE_MS_MAX
         if fresh:
-            house = await pull_house(self._client)
-            with self._ledger.transaction():
-                self._ledger.keep(HOUSE, house)
-                self._ledger.keep("guesty.house_ms", now_ms)
+            fresh = await self._read_house(now_ms)
         self._hold_due_moves()
         return fresh
+
+    async def _read_house(self, now_ms: int) -> bool:
+        try:
+            house = await pull_house(self._client)
+        except NotFetchedError as error:
+            if not error.answered or self._ledger.kept(HOUSE, House) is None:
+                raise
+            # What was read last still holds, and bookings do not wait for it.
+            logger.warning("guesty: the listings cannot be read anew: %s", error)
+            return False
+        with self._ledger.transaction():
+            self._ledger.keep(HOUSE, house)
+            self._ledger.keep("guesty.house_ms", now_ms)
+        return True
 
     async def changed(self, since_s: int) -> AsyncIterator[list[Seen]]:
         """By the older list's time of change; without it, what is new and then the whole."""
@@ -191,7 +203,9 @@ class GuestySource:
                 async for some, found in self._read_all(news):
                     yield self._seen_all(found)
                     # Taken in by now: whoever asked for the next page has done with this one.
-                    self._remember_read(some)
+                    ids = {id_of(row) for row in found}
+                    self._remember_read([row for row in some if id_of(row) in ids])
+                    self._hold_unshown([each for row in some if (each := id_of(row)) not in ids])
         except (NotAskableError, NotPermittedError) as error:
             if not v3:
                 raise
@@ -226,8 +240,22 @@ class GuestySource:
             some = rows[start : start + IDS_MAX * AT_ONCE]
             ids = [id_of(row) for row in some]
             tens = [ids[at : at + IDS_MAX] for at in range(0, len(ids), IDS_MAX)]
-            found = await asyncio.gather(*(self._read_by_id(each) for each in tens))
+            found = await asyncio.gather(*(self._read_each(each) for each in tens))
             yield some, [row for each in found for row in each]
+
+    async def _read_each(self, upstream_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """By id; one that cannot be asked for is found by halves. The list itself did answer."""
+        try:
+            return await self._read_by_id(upstream_ids)
+        except NotAskableError as error:
+            if len(upstream_ids) == 1:
+                logger.info("guesty: what the older list names cannot be read: %s", error)
+                return []
+            half = len(upstream_ids) // 2
+            first = await self._read_each(upstream_ids[:half])
+            return [*first, *await self._read_each(upstream_ids[half:])]
+        except NotPermittedError as error:
+            raise NotFetchedError(str(error), answered=True) from error
 
     async def _read_by_id(self, upstream_ids: Sequence[str]) -> list[dict[str, Any]]:
         query = [("reservationIds[]", each) for each in upstream_ids]
@@ -284,6 +312,13 @@ class GuestySource:
         now_ms = self._clock.read().wall_ms
         with self._ledger.transaction():
             self._mirror.hold(SOURCE, upstream_id, sentence, person=True, now_ms=now_ms)
+
+    def _hold_unshown(self, upstream_ids: Sequence[str]) -> None:
+        """One list names them and the read by id did not show them: asked for with the next look."""
+        now_ms = self._clock.read().wall_ms
+        with self._ledger.transaction():
+            for upstream_id in filter(None, upstream_ids):
+                self._mirror.hold_hinted(SOURCE, upstream_id, UNSHOWN, now_ms=now_ms)
 
     def _hold_due_moves(self) -> None:
         """A move within a stay changes nothing there, and the room here: looked at on its day."""

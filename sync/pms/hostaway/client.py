@@ -24,6 +24,8 @@ from sync.transport import NoAnswer, Request
 PAGES_MAX: Final = 100
 # Cursors that are tried when a list seems to end early, because a cursor's own row went away.
 CURSORS_BACK: Final = 3
+# More than 64 bits have; a longer row of digits is no id.
+ID_DIGITS_MAX: Final = 20
 # The longest of their sentences that is shown to a person.
 SENTENCE_CHARS_MAX: Final = 300
 
@@ -73,6 +75,8 @@ class HostawayClient:
             return reply
         renewed = await self.tokens.after(token)
         if renewed is None:
+            if not probe and isinstance(await self._cheapest(token), Fine):
+                return reply  # the token is good: the refusal is about this
             return Held(
                 wait_ms=self.gate.closed_ms() or 1, sentence=f"{TITLE} refuses our token (403)"
             )
@@ -89,6 +93,10 @@ class HostawayClient:
         await self.ask(
             "GET", "reservations", query={"limit": 1}, timeout_s=PROBE_TIMEOUT_S, probe=True
         )
+
+    async def _cheapest(self, token: str) -> Reply:
+        request = self._request("GET", "reservations", {"limit": 1}, None, PROBE_TIMEOUT_S)
+        return await self._send(request, token, probe=True)
 
     async def read(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """One request that changes nothing; None: there is no such thing. NotFetchedError."""
@@ -119,6 +127,8 @@ class HostawayClient:
                     if rows:
                         break
             if not rows:
+                if count and not seen:
+                    raise NotFetchedError(f"{path}: no row of {count} came", answered=True)
                 return
             yield rows
             behind += [row["id"] for row in rows]
@@ -130,12 +140,14 @@ class HostawayClient:
     ) -> list[dict[str, Any]]:
         """A whole list that goes by `offset`, by default a short one; raises NotFetchedError."""
         found: list[dict[str, Any]] = []
+        offset = 0
         for _ in range(PAGES_MAX):
-            asked = {"limit": LIMIT, **query, "offset": len(found)}
+            asked = {"limit": LIMIT, **query, "offset": offset}
             reply = await self.ask("GET", path, query=asked, timeout_s=timeout_s)
-            rows = _rows(reply, path)[0]
-            found += rows
-            if len(rows) < LIMIT:
+            found += _rows(reply, path)[0]
+            # Counted as they came: one without an id makes no page the last.
+            offset += (came := _came(reply))
+            if came < LIMIT:
                 return found
         raise NotFetchedError(f"{path}: the list has no end")
 
@@ -212,8 +224,29 @@ def _rows(reply: Reply, path: str) -> tuple[list[dict[str, Any]], int | None]:
         raise NotFetchedError(f"{path}: {why(reply)}", answered=_answered(reply))
     if not isinstance(reply.result, list):
         raise NotFetchedError(f"{path}: the answer is no list", answered=True)
-    rows = [row for row in reply.result if isinstance(row, dict) and isinstance(row.get("id"), int)]
-    return rows, reply.count
+    return rows_of(reply.result), reply.count
+
+
+def _came(reply: Reply) -> int:
+    return len(reply.result) if isinstance(reply, Fine) and isinstance(reply.result, list) else 0
+
+
+def rows_of(found: list[Any]) -> list[dict[str, Any]]:
+    """The rows that have an id, which is a number here and may come as its text."""
+    rows = []
+    for row in found:
+        if isinstance(row, dict):
+            id_ = row.get("id")
+            if (
+                isinstance(id_, str)
+                and id_.isascii()
+                and id_.isdigit()
+                and len(id_) <= ID_DIGITS_MAX
+            ):
+                rows.append({**row, "id": int(id_)})
+            elif isinstance(id_, int) and not isinstance(id_, bool):
+                rows.append(row)
+    return rows
 
 
 def _sentence(fields: Mapping[str, Any], status: int) -> str:

@@ -47,7 +47,7 @@ async def pull_house(client: HostawayClient) -> House:
     wanted = {"includeResources": 1}
     rows = await client.listed("listings", wanted, timeout_s=LIST_TIMEOUT_S)
     if not rows:
-        raise NotFetchedError("the account has no listing")
+        raise NotFetchedError("the account has no listing", answered=True)
     return House(listings={str(row["id"]): _listing(row) for row in rows})
 
 

@@ -17,7 +17,7 @@ from appliance.kernel.clock import Clock
 from sync.gate import Gate
 from sync.ledger import Ledger
 from sync.mirror import Mirror
-from sync.pms.hostaway.client import HostawayClient
+from sync.pms.hostaway.client import HostawayClient, rows_of
 from sync.pms.hostaway.house import House, pull_house
 from sync.pms.hostaway.rows import Row, UnreadableError, booking_of, seen_of, trimmed
 from sync.pms.hostaway.webhook_log import WebhookLog
@@ -68,7 +68,14 @@ class HostawaySource:
         age_ms = now_ms - self._ledger.kept(HOUSE_MS, int, 0)
         if self._ledger.kept(HOUSE, House) is not None and age_ms < HOUSE_AGE_MS_MAX:
             return False
-        house = await pull_house(self._client)
+        try:
+            house = await pull_house(self._client)
+        except NotFetchedError as error:
+            if not error.answered or self._ledger.kept(HOUSE, House) is None:
+                raise
+            # What was read last still holds, and bookings do not wait for it.
+            logger.warning("hostaway: the listings cannot be read anew: %s", error)
+            return False
         await self._log.look_whether_there_is_one()
         with self._ledger.transaction():
             self._ledger.keep(HOUSE, house)
@@ -100,12 +107,11 @@ class HostawaySource:
 
     async def fetch(self, upstream_ids: Sequence[str]) -> list[Seen]:
         """One by one; what is not there is left out."""
-        rows = []
+        rows: list[Row] = []
         for upstream_id in upstream_ids:
             if upstream_id.isascii() and upstream_id.isdigit():  # a hint may be anything
                 row = await self._client.read(f"{RESERVATIONS}/{upstream_id}")
-                if isinstance(row, dict) and isinstance(row.get("id"), int):
-                    rows.append(trimmed(row))
+                rows += map(trimmed, rows_of([row]))
         return self._seen(rows)
 
     async def bookings(self, told: Sequence[Told]) -> list[LearnBooking]:

@@ -133,9 +133,12 @@ class MewsClient:
                 raise NotFetchedError(f"{endpoint}: {why(reply)}", answered=_answered(reply))
             self._page = min(COUNT_MAX, self._page + self._page // 4)
             rows = reply.fields.get(name)
-            yield [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-            cursor = reply.fields.get("Cursor")
-            if cursor is None or not rows:
+            if not isinstance(rows, list):
+                # Taken for an empty list, it would end this one early, or prove an act undone.
+                raise NotFetchedError(f"{endpoint}: the answer has no list", answered=True)
+            yield [row for row in rows if isinstance(row, dict)]
+            before, cursor = cursor, reply.fields.get("Cursor")
+            if cursor is None or (not rows and cursor == before):
                 return
         raise NotFetchedError(f"{endpoint}: the list has no end")
 

@@ -22,7 +22,7 @@ async def pull_house(client: MewsClient) -> House:
     rate = _pick(await client.all_of("rates/getAll", services, "Rates"), _is_ours)
     ages = await client.all_of("ageCategories/getAll", services, "AgeCategories")
     adult = _pick(ages, lambda age: age.get("Classification") != "Child")
-    child = next((age["Id"] for age in ages if age.get("Classification") == "Child"), None)
+    child = next((age.get("Id") for age in ages if age.get("Classification") == "Child"), None)
     rooms = await client.all_of(
         "resources/getAll", {"Extent": {"Resources": True, "Inactive": False}}, "Resources"
     )
@@ -37,8 +37,8 @@ async def pull_house(client: MewsClient) -> House:
         currency=_currency(enterprise),
         start_minute=start_minute,
         end_minute=end_minute,
-        resources={room["Id"]: str(room.get("Name") or "") for room in rooms},
-        categories={kind["Id"]: _names(kind) for kind in types},
+        resources={room["Id"]: str(room.get("Name") or "") for room in _named(rooms)},
+        categories={kind["Id"]: _names(kind) for kind in _named(types)},
     )
 
 
@@ -48,10 +48,18 @@ def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _pick(rows: list[dict[str, Any]], wanted: Any) -> dict[str, Any]:
-    active = [row for row in rows if row.get("IsActive", True)]
+    active = [row for row in rows if row.get("IsActive", True) and isinstance(row.get("Id"), str)]
     found: dict[str, Any] | None = next(filter(wanted, active), None)
     if found is None:
-        raise NotFetchedError("Mews' configuration has no bookable service, rate or age category")
+        sentence = "Mews' configuration has no bookable service, rate or age category"
+        raise NotFetchedError(sentence, answered=True)
+    return found
+
+
+def _named(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that say which they are; none at all is an odd answer and no property."""
+    if not (found := [row for row in rows if isinstance(row.get("Id"), str)]):
+        raise NotFetchedError("Mews' configuration has no room or no type of rooms", answered=True)
     return found
 
 

@@ -62,7 +62,14 @@ class MewsSource:
         age_ms = now_ms - self._ledger.kept("mews.house_ms", int, 0)
         if self._ledger.kept(HOUSE, House) is not None and age_ms < HOUSE_AGE_MS_MAX:
             return False
-        house = await pull_house(self._client)
+        try:
+            house = await pull_house(self._client)
+        except NotFetchedError as error:
+            if not error.answered or self._ledger.kept(HOUSE, House) is None:
+                raise
+            # What was read last still holds, and bookings do not wait for it.
+            logger.warning("mews: the configuration cannot be read anew: %s", error)
+            return False
         with self._ledger.transaction():
             self._ledger.keep(HOUSE, house)
             self._ledger.keep("mews.house_ms", now_ms)
@@ -136,6 +143,8 @@ class MewsSource:
 
     def _seen(self, row: dict[str, Any], house: House) -> Seen:
         upstream_id, state = str(row["Id"]), str(row["State"])
+        if state not in NOT_YET and state not in STATE_OF:
+            raise ValueError(f"its state {state[:30]!r} is none that we know")
         category = str(row.get("RequestedResourceCategoryId"))
         channel_number = row.get("ChannelNumber")
         before = self._mirror.booking(SOURCE, upstream_id)
@@ -144,7 +153,7 @@ class MewsSource:
             version=version_of(row["UpdatedUtc"]),
             digest=digest_of(row),
             changed_ms=utc_ms(row["UpdatedUtc"]),
-            counts=state not in NOT_YET and state in STATE_OF,
+            counts=state in STATE_OF,
             type_refs=(category, *house.categories.get(category, ())),
             number=str(row.get("Number") or ""),
             our_ref=channel_number if isinstance(channel_number, str) else None,

@@ -334,16 +334,20 @@ async def test_a_question_they_cannot_read_is_told_apart_from_a_line_that_went(
 
 def test_rows_and_ids_are_found_in_every_shape() -> None:
     row = {"_id": "a"}
-    assert [rows_of(each) for each in ([row, 1], row, {"results": [row]}, {}, None, "x")] == [
+    assert [rows_of(each) for each in ([row, 1], row, {"results": [row]}, [])] == [
         [row],
         [row],
         [row],
-        [],
-        [],
         [],
     ]
     assert [id_of({name: "a"}) for name in ("_id", "reservationId", "id")] == ["a"] * 3
-    assert id_of({"_id": 1}) == ""
+    assert [id_of({"_id": each}) for each in (17, True, None, "")] == ["17", "", "", ""]
+
+
+@pytest.mark.parametrize("found", [{}, None, "x", {"results": None}, {"error": {}}])
+def test_what_is_no_list_is_no_empty_list(found: object) -> None:
+    with pytest.raises(NotFetchedError):
+        rows_of(found)
 
 
 def test_what_an_answer_means_for_a_write() -> None:

@@ -1,0 +1,295 @@
+"""One answer that is none of the contract's costs a little time, and hides or doubles nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.guesty_bench import GuestyBench, guesty_bench
+from support.hostaway_bench import HostawayBench, hostaway_bench
+from support.odd_answers import dated, once, put_between, rows_changed, said
+from support.sync_bench import SyncBench, sync_bench
+from sync.pms.mews.source import HOUSE
+from sync.pms.mews.words import House
+from sync.transport import Answer, Request
+
+RESERVATIONS = "reservations/getAll"
+DAYS_3_S = 3 * 86_400
+
+
+@pytest.fixture
+async def mews(tmp_path: Path) -> AsyncIterator[SyncBench]:
+    async with sync_bench(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def guesty(tmp_path: Path) -> AsyncIterator[GuestyBench]:
+    async with guesty_bench(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def hostaway(tmp_path: Path) -> AsyncIterator[HostawayBench]:
+    async with hostaway_bench(tmp_path) as found:
+        yield found
+
+
+def learned(bench: SyncBench) -> list[dict[str, Any]]:
+    return bench.box.of("stays.learn_booking")
+
+
+# -- a list that is none -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("odd", [{}, {"Reservations": None}, {"Message": "Try later"}, []])
+async def test_mews_an_answer_without_a_list_is_not_its_end(mews: SyncBench, odd: Any) -> None:
+    between = put_between(mews)
+    await mews.turns(2)
+    await mews.clock.advance(DAYS_3_S)
+    mews.book_upstream()
+    await mews.clock.advance(DAYS_3_S)
+    between.change = once(RESERVATIONS, said(odd))
+    await mews.turns(3)
+    assert len(learned(mews)) == 1
+
+
+@pytest.mark.parametrize("odd", [{}, {"results": None}, {"error": {"message": "Try later"}}, []])
+@pytest.mark.parametrize("where", ["/v1/reservations?", "/v1/reservations-v3?"])
+async def test_guesty_an_answer_without_rows_is_not_its_end(
+    guesty: GuestyBench, odd: Any, where: str
+) -> None:
+    between = put_between(guesty)
+    await guesty.turns(2)
+    await guesty.clock.advance(DAYS_3_S)
+    await guesty.turns(2)
+    guesty.book_there()
+    between.change = once(where, said(odd))
+    await guesty.turns(8)
+    assert len(learned(guesty)) == 1
+
+
+async def test_an_empty_list_after_days_in_the_dark_is_asked_for_twice(mews: SyncBench) -> None:
+    between = put_between(mews)
+    await mews.turns(2)
+    mews.book_upstream()
+    await mews.clock.advance(DAYS_3_S)
+    between.change = once(RESERVATIONS, said({"Reservations": [], "Cursor": None}))
+    await mews.turns(3)
+    assert len(learned(mews)) == 1
+
+
+# -- the time ------------------------------------------------------------------------------------
+
+
+async def test_one_date_far_ahead_moves_no_mark_past_what_changes_until_then(
+    mews: SyncBench,
+) -> None:
+    between = put_between(mews)
+    await mews.turns(2)
+    between.change = once(RESERVATIONS, dated("Sat, 14 Aug 2027 16:00:00 GMT"))
+    await mews.turns(2)
+    between.change = None
+    mews.book_upstream()
+    await mews.turns(3)
+    assert len(learned(mews)) == 1
+
+
+async def test_the_first_date_after_a_start_may_be_wrong_too(mews: SyncBench) -> None:
+    mews.own_clock.doubt_ms = 10**9
+    between = put_between(mews)
+    between.change = once("/api/", dated("Sat, 14 Aug 2027 16:00:00 GMT"), times=30)
+    await mews.turn()
+    between.change = None
+    await mews.turns(2)
+    mews.book_upstream()
+    await mews.turns(3)
+    assert len(learned(mews)) == 1
+
+
+async def test_a_row_from_the_future_moves_no_mark(mews: SyncBench) -> None:
+    between = put_between(mews)
+    mews.book_upstream()
+    between.change = once(
+        RESERVATIONS,
+        rows_changed("Reservations", lambda row: row.update(UpdatedUtc="2199-01-01T00:00:00Z")),
+        times=2,
+    )
+    await mews.turn()
+    between.change = None
+    mews.book_upstream()
+    await mews.turns(3)
+    assert len({body["upstream_id"] for body in learned(mews)}) == 2
+
+
+async def test_hostaway_a_row_from_the_future_moves_no_mark(hostaway: HostawayBench) -> None:
+    between = put_between(hostaway)
+    hostaway.book_upstream()
+    between.change = once(
+        "/v1/reservations?",
+        rows_changed("result", lambda row: row.update(updatedOn="2199-01-01 00:00:00")),
+        times=2,
+    )
+    await hostaway.turn()
+    between.change = None
+    hostaway.book_upstream()
+    await hostaway.turns(3)
+    assert len({body["upstream_id"] for body in learned(hostaway)}) == 2
+
+
+# -- what is held to be fetched again ------------------------------------------------------------
+
+
+async def test_one_answer_without_a_parked_booking_does_not_forget_it(mews: SyncBench) -> None:
+    """It waits for a room type; the mark is past it, so nothing but the held row knows of it."""
+    between = put_between(mews)
+    store = mews.clouds.mews.store
+    mews.book_upstream()
+    category = store.add_category("Suite", short="STE")
+    next(iter(store.reservations.values())).category_id = category.id
+    await mews.turns(12)
+    assert mews.running.mirror.held("mews", person=True)
+    between.change = once(RESERVATIONS, said({"Reservations": [], "Cursor": None}))
+    (waiting,) = mews.running.mirror.held("mews", person=True)
+    mews.running.hint([waiting[0]])
+    await mews.turns(2)
+    (after,) = mews.running.mirror.held("mews", person=True)
+    assert after[:2] == waiting[:2]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410, 422])
+async def test_a_hint_that_is_always_refused_holds_up_no_other(
+    hostaway: HostawayBench, status: int
+) -> None:
+    between = put_between(hostaway)
+    await hostaway.turns(2)
+    good = hostaway.book_upstream()
+    hostaway.running.hint(["999", good])
+    between.change = once("/v1/reservations/999", said({"status": "fail"}, status), times=1000)
+    await hostaway.turns(4)
+    hostaway.book_upstream()
+    await hostaway.turns(2)
+    assert len({body["upstream_id"] for body in learned(hostaway)}) == 2
+
+
+# -- one booking that nobody foresaw -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"PersonCounts": [7]},
+        {"PersonCounts": [{"AgeCategoryId": "x", "Count": "two"}]},
+        {"AccountId": None, "AccountType": "Customer"},
+        {"ScheduledStartUtc": "soon"},
+    ],
+)
+async def test_a_row_that_cannot_be_told_hides_no_other(
+    mews: SyncBench, odd: dict[str, Any]
+) -> None:
+    between = put_between(mews)
+    spoilt = mews.book_upstream()
+    good = [mews.book_upstream() for _ in range(3)]
+
+    def spoil(row: dict[str, Any]) -> None:
+        if row["Id"] == spoilt:
+            row.update(odd)
+
+    between.change = once(RESERVATIONS, rows_changed("Reservations", spoil), times=1000)
+    await mews.turns(12)
+    assert {body["upstream_id"] for body in learned(mews)} >= set(good)
+    waiting = {each[0] for each in mews.running.mirror.held("mews", person=True)}
+    assert waiting | {body["upstream_id"] for body in learned(mews)} == {spoilt, *good}
+    between.change = None
+    mews.running.retry(f"booking:mews:{spoilt}")
+    mews.running.hint([spoilt])
+    await mews.turns(2)
+    assert {body["upstream_id"] for body in learned(mews)} == {spoilt, *good}
+
+
+async def test_a_guest_who_cannot_be_read_hides_no_other_booking(guesty: GuestyBench) -> None:
+    between = put_between(guesty)
+    spoilt, good = guesty.book_there(), guesty.book_there()
+
+    def changed(request: Request, reply: Answer) -> Answer:
+        if "guest+guestId" in request.url:
+            return said({"results": []})(reply)
+        alone = f"/guests-crud/{spoilt.guest_id}" in request.url
+        return said({}, 403)(reply) if alone else reply
+
+    between.change = changed
+    await guesty.turns(4)
+    assert [body["upstream_id"] for body in learned(guesty)] == [good.id]
+    between.change = None
+    await guesty.turns(2)
+    assert {body["upstream_id"] for body in learned(guesty)} == {good.id, spoilt.id}
+
+
+async def test_mews_a_state_nobody_knows_is_shown(mews: SyncBench) -> None:
+    between = put_between(mews)
+    spoilt = mews.book_upstream()
+    between.change = once(
+        RESERVATIONS,
+        rows_changed("Reservations", lambda row: row.update(State="Suspended")),
+        times=1000,
+    )
+    await mews.turns(2)
+    assert [each[0] for each in mews.running.mirror.held("mews", person=True)] == [spoilt]
+
+
+# -- the configuration ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["services/getAll", "rates/getAll", "resources/getAll"])
+async def test_mews_a_configuration_that_cannot_be_read_anew_hides_no_booking(
+    mews: SyncBench, where: str
+) -> None:
+    between = put_between(mews)
+    await mews.turns(2)
+    await mews.clock.advance(DAYS_3_S)
+    between.change = once(where, said({"Message": "no"}, 403), times=1000)
+    mews.book_upstream(room=True)
+    await mews.turns(3)
+    (body,) = learned(mews)
+    assert body["room_id"] == "r101"
+
+
+async def test_mews_a_configuration_without_rooms_is_not_taken(mews: SyncBench) -> None:
+    between = put_between(mews)
+    await mews.turns(2)
+    await mews.clock.advance(DAYS_3_S)
+    between.change = once("resources/getAll", said({"Resources": [], "Cursor": None}))
+    await mews.turns(2)
+    assert mews.running.ledger.kept(HOUSE, House).resources
+
+
+# -- ids as texts, and lists that say how long they are ------------------------------------------
+
+
+async def test_hostaway_an_id_as_text_is_an_id(hostaway: HostawayBench) -> None:
+    between = put_between(hostaway)
+    upstream = hostaway.book_upstream()
+    between.change = once(
+        "/v1/reservations?",
+        rows_changed("result", lambda row: row.update(id=str(row["id"]))),
+        times=1000,
+    )
+    await hostaway.turns(2)
+    assert [body["upstream_id"] for body in learned(hostaway)] == [upstream]
+
+
+async def test_hostaway_an_empty_page_of_a_list_that_has_rows_is_not_its_end(
+    hostaway: HostawayBench,
+) -> None:
+    between = put_between(hostaway)
+    await hostaway.turns(2)
+    hostaway.book_upstream()
+    await hostaway.clock.advance(DAYS_3_S)
+    between.change = once(
+        "/v1/reservations?", said({"status": "success", "result": [], "count": 1}), times=2
+    )
+    await hostaway.turns(5)
+    assert len(learned(hostaway)) == 1
