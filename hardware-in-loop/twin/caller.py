@@ -43,9 +43,13 @@ ARRIVALS: Final = (
 )
 BOARD: Final = "{roomBoard{id number roomTypeId status occupiedBy dueIn}}"
 SELL_WALK_IN: Final = (
-    "mutation($id:String!,$type:ID!,$arrival:Date!,$departure:Date!,$guests:[GuestInput!]!)"
-    "{sellWalkIn(id:$id,roomTypeId:$type,arrival:$arrival,departure:$departure,guests:$guests,"
-    "adults:1){done engine code sentence result}}"
+    "mutation($id:String!,$type:ID!,$arrival:Date!,$departure:Date!,$guests:[GuestInput!]!,"
+    "$room:ID){sellWalkIn(id:$id,roomTypeId:$type,roomId:$room,arrival:$arrival,"
+    "departure:$departure,guests:$guests,adults:1){done engine code sentence result}}"
+)
+FREE: Final = (
+    "query($type:ID!,$arrival:Date!,$departure:Date!)"
+    "{free(roomTypeId:$type,arrival:$arrival,departure:$departure){rooms{id}}}"
 )
 
 

@@ -92,10 +92,12 @@ def _over_processes(schedules: int, seed: int) -> bool:
     for sentence, count in Counter(found.shown.values()).items():
         print(f"shown to a person, {count} times: {sentence}")
     ordered = sorted(found.progress_s) or [0.0]
+    empty = "never empty" if found.empty_s is None else f"empty {found.empty_s:.0f} s later"
     print(
         f"over real processes: {found.schedules} schedules, {found.guests} guests in"
         f" {time.monotonic() - began_s:.0f} s, progress p50 {ordered[len(ordered) // 2]:.1f} s,"
-        f" worst {ordered[-1]:.1f} s: {len(found.broken)} broken"
+        f" worst {ordered[-1]:.1f} s, {found.queued} queued at the end and {empty}:"
+        f" {len(found.broken)} broken"
     )
     return bool(found.broken)
 

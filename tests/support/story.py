@@ -16,6 +16,7 @@ from twin.caller import (
     CHECK_IN,
     CHECK_OUT,
     CUT_KEY,
+    FREE,
     OPEN_DOOR,
     SELL_WALK_IN,
     SET_ROOM_STATUS,
@@ -43,23 +44,32 @@ class Told:
 class Story:
     """Guests come, sleep and leave, one after another, until somebody says stop."""
 
-    def __init__(self, stage: Stage, told: Told, today: date, *, seed: int) -> None:
+    def __init__(
+        self, stage: Stage, told: Told, today: date, *, seed: int, all_rooms: bool = False
+    ) -> None:
+        """`all_rooms`: one room after the other is sold, not the first free one again and again."""
         self._stage = stage
         self._told = told
         self._today = today
         self._chance = random.Random(seed)
         self._name = f"story{seed}"
+        self._all_rooms = all_rooms
+        self._last_guest: dict[str, int] = {}  # by room
 
     async def guest(self, number: int) -> None:
         """One guest from walk-in to check-out; every act is asked until it is answered."""
         async with Caller(self._stage.web_url, terminal=f"desk-{self._name}") as desk:
             await self._signed_in(desk)
-            sold = await self._act(desk, number, "sell", SELL_WALK_IN, **self._party(number))
+            party = self._party(number)
+            if self._all_rooms:
+                party["room"] = await self._longest_empty(desk, party)
+            sold = await self._act(desk, number, "sell", SELL_WALK_IN, **party)
             if not sold["done"]:
                 await sleep(self._stage.clock, FULL_S)  # sold out for a moment: do not spin
                 return
             stay = sold["result"]["stay_id"]
             room = sold["result"].get("room_id")
+            self._last_guest[room] = number
             came = await self._act(desk, number, "in", CHECK_IN, stay=stay, room=room)
             if not came["done"]:
                 return
@@ -72,6 +82,12 @@ class Story:
             for status in ("CLEAN", "INSPECTED"):
                 await self._act(desk, number, status, SET_ROOM_STATUS, room=room, status=status)
             self._told.guests += 1
+
+    async def _longest_empty(self, desk: Caller, party: dict[str, Any]) -> str | None:
+        nights = {name: party[name] for name in ("type", "arrival", "departure")}
+        kinds = await desk.patiently(FREE, **nights)
+        rooms = [room["id"] for free in kinds for room in free["rooms"]]
+        return min(rooms, key=lambda room: self._last_guest.get(room, -1), default=None)
 
     async def _signed_in(self, desk: Caller) -> None:
         while True:
