@@ -50,6 +50,8 @@ RETRY_MS_MAX: Final = 60_000
 # After a reconnect the window of overselling is to be shut within 30 s (anchors.md R5); a vendor
 # whose list is broken must not keep check-ins from it for longer than twice that.
 SALES_FIRST_S_MAX: Final = 60.0
+# A line that comes and goes puts that off each time, until all is to be there (R5: five minutes).
+HELD_BACK_S_MAX: Final = 300.0
 STARTABLE: Final = frozenset({EffectState.QUEUED, EffectState.UNKNOWN, EffectState.RECONCILING})
 # While what was sent may still be carried out, it is looked for as often as the queue must move
 # after the line healed (10 s with the look itself): a slow vendor's late act is found by then.
@@ -120,8 +122,9 @@ class Carrier:
         self._posted: list[asyncio.Event] = []
         self._on_change: list[Callable[[], None]] = []
         self.paused: set[str] = set()  # counterparties that must be reconciled first
-        # Until when (monotonic s) nothing but sales may be sent: the new bookings come in first.
-        self._sales_first: dict[str, float] = {}
+        # Where nothing but sales may be sent, since which opening of the line and after which last
+        # one (monotonic s): the new bookings come in first.
+        self._sales_first: dict[str, tuple[float, float]] = {}
         for pusher in pushers.values():
             pusher.gate.on_open(self.wake)
 
@@ -132,9 +135,14 @@ class Carrier:
     def sales_first(self, counterparty: str) -> None:
         """From now on only sales go there, until the look at what was sold is done (R5).
 
-        A look that cannot be done holds the rest back for a minute, not for ever (law 5).
+        A look that cannot be done holds the rest back for a minute, not for ever (law 5); where
+        the line comes and goes within each minute, for five.
         """
-        self._sales_first[counterparty] = self._clock.monotonic() + SALES_FIRST_S_MAX
+        now_s = self._clock.monotonic()
+        since_s, last_s = self._sales_first.get(counterparty, (now_s, now_s))
+        if now_s - last_s >= SALES_FIRST_S_MAX:
+            since_s = now_s
+        self._sales_first[counterparty] = (since_s, now_s)
 
     def all_may_go(self, counterparty: str) -> None:
         """What was sold there is known here."""
@@ -224,8 +232,12 @@ class Carrier:
 
     def is_held_back(self, counterparty: str) -> bool:
         """Whether only sales may be sent there yet."""
-        until_s = self._sales_first.get(counterparty)
-        return until_s is not None and self._clock.monotonic() < until_s
+        asked = self._sales_first.get(counterparty)
+        if asked is None:
+            return False
+        since_s, last_s = asked
+        until_s = min(last_s + SALES_FIRST_S_MAX, since_s + HELD_BACK_S_MAX)
+        return self._clock.monotonic() < until_s
 
     def _landed(self, lane: str, counterparty: str, _done: asyncio.Task[Any]) -> None:
         self._under_way.pop(lane, None)

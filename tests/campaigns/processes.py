@@ -2,7 +2,8 @@
 
 Guests come and go all the while. After each burst the line heals, stopped processes go on, killed
 ones are back; something of what waits must move within ten seconds. After the end the queue is
-waited for as long as it shrinks; then it is empty, and the box, the PMS and the payment provider hold the same.
+waited for as long as it shrinks, and a person tries once more what was parked; then it is empty,
+and the box, the PMS and the payment provider hold the same.
 """
 
 from __future__ import annotations
@@ -77,9 +78,11 @@ class Bursts:
 
     def __init__(self, stage: Stage, clock: SystemClock, seed: int) -> None:
         self._stage = stage
+        self._socket = stage.data / "run" / "sync.sock"
         self._clock = clock
         self._chance = random.Random(seed)
         self._stopped: set[int] = set()
+        self._asked_again: set[str] = set()
         self.found = Weathered()
 
     async def go(self, number: int) -> None:
@@ -169,6 +172,16 @@ class Bursts:
                 f"schedule {self.found.schedules}: no progress for {passed_s:.1f} s"
             )
 
+    async def ask_again(self, status: dict[str, Any]) -> None:
+        """What the trouble left to a person is tried again by one, once, as the desk would."""
+        for item in status["parked"]:
+            name = item["id"]
+            if name.startswith("eff_") and name not in self._asked_again:
+                self._asked_again.add(name)
+                with contextlib.suppress(SyncAwayError):
+                    await asyncio.to_thread(ask, self._socket, ["retry", name])
+                    self.found.counts["tried again by a person"] += 1
+
     async def shown(self) -> dict[str, str]:
         """What waits for a person: lanes and sentences."""
         status = await self.status()
@@ -176,9 +189,8 @@ class Bursts:
 
     async def status(self) -> dict[str, Any] | None:
         """What sync says of itself; None while it is not there."""
-        path = self._stage.data / "run" / "sync.sock"
         try:
-            said = await asyncio.to_thread(ask, path, ["status"])
+            said = await asyncio.to_thread(ask, self._socket, ["status"])
         except SyncAwayError:
             return None
         found: dict[str, Any] | None = said.get("status")
@@ -256,6 +268,8 @@ async def _quiet(bursts: Bursts, clock: SystemClock) -> None:
         queued = None if status is None else sum(c["queued"] for c in status["counterparties"])
         if draining.is_over(queued, clock.monotonic()):
             break
+        if status is not None:
+            await bursts.ask_again(status)
         await sleep(clock, LOOK_S)
     found.queued, found.empty_s = draining.most, draining.empty_s
     if draining.broken is not None:

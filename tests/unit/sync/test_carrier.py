@@ -12,7 +12,7 @@ import pytest
 
 from appliance.kernel.tasks import Nursery
 from appliance.kernel.virtual_clock import VirtualClock
-from sync.carrier import UNDER_WAY_MAX, Carrier
+from sync.carrier import HELD_BACK_S_MAX, SALES_FIRST_S_MAX, UNDER_WAY_MAX, Carrier
 from sync.gate import Gate
 from sync.ledger import Draft, Effect, EffectState, Ledger
 from sync.outcome import Homeward, NewAttempt, Outcome, Succeeded, Unknown
@@ -212,3 +212,30 @@ async def test_what_was_carried_out_late_is_found_within_ten_seconds(house: Hous
     await house.clock.advance(12)
     assert len(guesty.pushed) == 1
     assert house.state("book") is EffectState.SUCCEEDED
+
+
+async def test_a_line_that_comes_and_goes_does_not_hold_the_rest_back_for_ever(
+    house: House,
+) -> None:
+    house.owe("check-in", "guesty")
+    flaps_s = SALES_FIRST_S_MAX / 2
+    for _ in range(int(HELD_BACK_S_MAX / flaps_s)):
+        house.carrier.sales_first("guesty")
+        await house.carrier.step()
+        assert house.state("check-in") is EffectState.QUEUED
+        await house.clock.advance(flaps_s)
+    house.carrier.sales_first("guesty")
+    await house.carrier.step()
+    assert house.state("check-in") is EffectState.SUCCEEDED
+
+
+async def test_after_the_next_dark_sales_go_first_again(house: House) -> None:
+    house.carrier.sales_first("guesty")
+    await house.clock.advance(HELD_BACK_S_MAX)
+    house.owe("check-in", "guesty")
+    house.carrier.sales_first("guesty")
+    await house.carrier.step()
+    assert house.state("check-in") is EffectState.QUEUED
+    await house.clock.advance(SALES_FIRST_S_MAX)
+    await house.carrier.step()
+    assert house.state("check-in") is EffectState.SUCCEEDED
