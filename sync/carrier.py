@@ -65,6 +65,8 @@ MAKES_NEEDLESS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 # Money that only a person can send back, in the vendor's own pages: their word ends it.
 DONE_BY_HAND: Final = frozenset({"ccavenue.refund"})
+# In an effect's progress: the vendor has refused it before.
+REFUSED: Final = "refused"
 # A look at the ledger although nobody woke us; a wake-up that got lost costs this much.
 LOOK_S_MAX: Final = 30.0
 
@@ -372,6 +374,15 @@ class Carrier:
                 return EffectState.REQUIRES_ACTION, {}
             case Expired():
                 return EffectState.EXPIRED, {}
+            case Refused(said=True) if pusher.gives_up and not effect.progress.get(REFUSED):
+                # One answer may be an accident of theirs, and a sale that waits for a person is
+                # sold again there: looked up and asked once more.
+                wait_ms = full_jitter_ms(0, RETRY_MS_MIN, RETRY_MS_MAX, self._chance)
+                return EffectState.RECONCILING, {
+                    "look_first": 1,
+                    "next_at_ms": self._now_ms() + wait_ms,
+                    "progress": {**effect.progress, REFUSED: True},
+                }
             case Refused():
                 return EffectState.PARKED, {"look_first": 1}
             case Manual():

@@ -89,9 +89,13 @@ class NewAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The vendor refused it by a rule of theirs: parked, with their words."""
+    """The vendor refused it by a rule of theirs: parked, with their words.
+
+    `said`: so was their one answer, which may have been an accident of theirs; asked once more.
+    """
 
     sentence: str
+    said: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ def failure_at(  # noqa: PLR0911 - one way out for each kind of answer
         case Said(status=status) if status == 408 or status >= 500:
             return Unknown(sentence=f"{title} answered {status}: looked up before it is sent again")
         case Said():
-            return Refused(sentence=f"{title} says: {reply.message}")
+            return Refused(sentence=f"{title} says: {reply.message}", said=True)
 
 
 def _of(title: str) -> str:

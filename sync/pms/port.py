@@ -30,6 +30,9 @@ LIST_TIMEOUT_S_MAX: Final = 20.0
 # gave it up and looked. A minute is what gateways hold a request for at most.
 LATE_MS: Final = 60_000
 
+# A booking that one answer does not show is asked for again before a person must look.
+LOOKS: Final = 2
+
 
 class NotFetchedError(Exception):
     """A list could not be read whole; nothing of it was used, the next look reads it again.

@@ -20,11 +20,14 @@ class Oddly:
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
         self.change: Change | None = None
+        self.instead: Callable[[Request], Answer | None] | None = None  # asked before the clouds
         self.asked: list[str] = []
 
     async def send(self, request: Request) -> Answer | NoAnswer:
         """As the other, changed on its way back."""
         self.asked.append(request.url)
+        if self.instead is not None and (odd := self.instead(request)) is not None:
+            return odd
         reply = await self._inner.send(request)
         if isinstance(reply, Answer) and self.change is not None:
             return self.change(request, reply)

@@ -11,9 +11,9 @@ from appliance.kernel.clock import Clock
 from appliance.kernel.money import decimal_of
 from sync.ledger import Effect, Ledger
 from sync.mirror import Known, Mirror
-from sync.outcome import NotSent, Outcome, Refused, Succeeded
+from sync.outcome import NotSent, Outcome, Refused, Succeeded, Unknown
 from sync.pms.answers import Said
-from sync.pms.guesty.client import Fine, GuestyClient, NotPermittedError, failure, rows_of
+from sync.pms.guesty.client import Fine, GuestyClient, NotPermittedError, failure, id_of, rows_of
 from sync.pms.guesty.rows import known_of, record_of
 from sync.pms.guesty.source import LEGACY, RESERVATIONS, SEARCH
 from sync.pms.guesty.words import ORIGIN, SOURCE, House, UnreadableError
@@ -22,6 +22,7 @@ from sync.pms.port import NotAskableError
 
 # A guest that was forgotten, or never named, still sleeps here.
 NAMELESS: Final = "Guest"
+NO_ID: Final = "Guesty took the booking and did not say as what: looked up by our reference"
 HTTP_TAKEN: Final = 401
 # A search may lag behind a create whose answer was lost: "not there" is believed when it was so
 # twice, so long apart. The vendor names no figure; a healed line must show progress within ten
@@ -89,11 +90,9 @@ class GuestyBooking:
                 continue
             if not isinstance(reply, Fine):
                 return failure(reply)
-            upstream_id = reply.fields.get("reservationId") or reply.fields.get("_id")
-            if not isinstance(upstream_id, str) or not upstream_id:
-                return Refused(
-                    sentence="Guesty took the booking and did not say as what: look there"
-                )
+            upstream_id = id_of({"_id": reply.fields.get("reservationId")}) or id_of(reply.fields)
+            if not upstream_id:
+                return Unknown(sentence=NO_ID)
             known = _known(told, where, upstream_id, house)
             return self._link(stay_id, upstream_id, known, sentence)
         raise AssertionError("the last try ignores the calendar")

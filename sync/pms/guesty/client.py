@@ -299,7 +299,8 @@ def failure(reply: Said | NoAnswer | Held | Barred) -> Failure:
             return NotSent(sentence=reply.sentence)
         case Said(status=403):
             return Refused(
-                sentence="Guesty does not permit us this: give our application the right"
+                sentence="Guesty does not permit us this: give our application the right",
+                said=True,
             )
         case _:
             return failure_at("Guesty", reply)

@@ -24,7 +24,7 @@ from sync.pms.guesty.source import RESERVATIONS
 from sync.pms.guesty.steps import MAKE_IT_SO, Act, Step
 from sync.pms.guesty.words import SOURCE, House, UnreadableError
 from sync.pms.linking import retold
-from sync.pms.port import LATE_MS, NotFetchedError, unread
+from sync.pms.port import LATE_MS, LOOKS, NotFetchedError, unread
 
 # How the vendor calls money that came another way; since 2026-03-23 plain CASH may charge a card.
 METHOD: Final = {"cash": "RECORDED_CASH"}
@@ -158,16 +158,19 @@ class GuestyPush:
             ("reservationIds[]", act.upstream_id),
             ("mergeAccommodationFarePriceComponents", "true"),
         ]
-        rows = rows_of(await self._client.read(RESERVATIONS, query))
-        row = next((each for each in rows if id_of(each) == act.upstream_id), None)
-        if row is None:
+        for _ in range(LOOKS):
+            rows = rows_of(await self._client.read(RESERVATIONS, query))
+            if row := next((each for each in rows if id_of(each) == act.upstream_id), None):
+                break
+        else:
             return Refused(sentence=GONE)
         before = self._mirror.booking(SOURCE, act.upstream_id)
         had = None if before is None else before.known
         try:
             record = record_of(row, had, act.house)
         except UnreadableError as error:
-            return Refused(sentence=f"Guesty's reservation cannot be read: {error}")
+            sentence = f"reservation {act.upstream_id} cannot be read: {error}"
+            raise NotFetchedError(sentence, answered=True) from error
         known = known_of(record, had, act.house, self._today(act.house))
         with self._ledger.transaction():
             self._mirror.put_known(SOURCE, act.upstream_id, known)

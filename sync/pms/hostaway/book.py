@@ -9,8 +9,8 @@ import msgspec
 from appliance.kernel.money import decimal_of
 from sync.ledger import Effect
 from sync.mirror import Mirror
-from sync.outcome import Outcome, Refused, Succeeded
-from sync.pms.hostaway.client import Fine, HostawayClient, failure
+from sync.outcome import Outcome, Refused, Succeeded, Unknown
+from sync.pms.hostaway.client import Fine, HostawayClient, failure, rows_of
 from sync.pms.hostaway.house import House
 from sync.pms.hostaway.rows import known_of, trimmed
 from sync.pms.hostaway.source import RESERVATIONS
@@ -24,7 +24,7 @@ DIRECT: Final = 2000
 NAMELESS: Final = "Guest"
 # Their clock and ours may differ, and a change may become visible late.
 BEHIND_MS: Final = 300_000
-LOST_ID: Final = "Hostaway took the booking and did not say as what: look it up there, then retry"
+LOST_ID: Final = "Hostaway took the booking and did not say as what: looked up by our reference"
 
 
 class HostawayBooking:
@@ -77,9 +77,9 @@ class HostawayBooking:
         )
         if not isinstance(reply, Fine):
             return failure(reply)
-        row = reply.result
-        if not isinstance(row, dict) or not isinstance(row.get("id"), int):
-            return Refused(sentence=LOST_ID)
+        if not (rows := rows_of([reply.result])):
+            return Unknown(sentence=LOST_ID)
+        row = rows[0]
         return self._linked(told["stay_id"], row, house, f"{TITLE} has it as number {row['id']}")
 
     def _knows_it(self, told: dict[str, Any]) -> Succeeded | None:

@@ -208,7 +208,8 @@ def failure(reply: Said | NoAnswer | Held) -> Failure:
             return NotSent(sentence=f"{TITLE} refuses our key: a person must look at the settings")
         case Said(status=403):
             return Refused(
-                sentence=f"{TITLE} does not let our key do this: give the key the right in {TITLE}"
+                sentence=f"{TITLE} does not let our key do this: give the key the right in {TITLE}",
+                said=True,
             )
         case _:
             return failure_at(TITLE, reply)

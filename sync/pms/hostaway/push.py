@@ -22,7 +22,7 @@ from sync.pms.hostaway.source import HOUSE, RESERVATIONS
 from sync.pms.hostaway.steps import MAKE_IT_SO, Act, nothing
 from sync.pms.hostaway.words import SOURCE, TITLE
 from sync.pms.linking import retold
-from sync.pms.port import LATE_MS, NotFetchedError, unread
+from sync.pms.port import LATE_MS, LOOKS, NotFetchedError, unread
 
 # Until the listings are read, nothing can be said in Hostaway's words.
 NO_HOUSE_WAIT_MS = 2_000
@@ -168,8 +168,11 @@ class HostawayPush:
             self._mirror.put_known(SOURCE, upstream_id, known)
 
     async def _read(self, upstream_id: str, house: House) -> Known | None:
-        row = await self._client.read(f"{RESERVATIONS}/{upstream_id}")
-        if not isinstance(row, dict):
+        for _ in range(LOOKS):
+            row = await self._client.read(f"{RESERVATIONS}/{upstream_id}")
+            if isinstance(row, dict):
+                break
+        else:
             return None
         before = self._mirror.booking(SOURCE, upstream_id)
         try:

@@ -10,16 +10,20 @@ import msgspec
 from appliance.kernel.values import normalise_name
 from sync.ledger import Effect, Ledger
 from sync.mirror import Known, Mirror
-from sync.outcome import Homeward, Outcome, Refused, Succeeded
+from sync.outcome import Homeward, Outcome, Refused, Succeeded, Unknown
 from sync.pms.answers import Said
 from sync.pms.linking import link_letter
 from sync.pms.mews.client import Fine, MewsClient, Reply, failure
 from sync.pms.mews.rows import known_of
 from sync.pms.mews.source import RESERVATIONS
 from sync.pms.mews.words import SOURCE, House, nights_of, utc_s, utc_text, version_of
+from sync.pms.port import NotFetchedError
 
 # A guest that was forgotten, or never named, still sleeps here; Mews wants a surname.
 NAMELESS: Final = "Guest"
+NO_ID: Final = "Mews took the booking and did not say as what: looked up by our reference"
+# What reading a row raises that leaves out what it must have, or says it in another form.
+UNREADABLE: Final = (KeyError, TypeError, ValueError, OverflowError)
 NOTE: Final = "Sold at the desk with Nightporter"
 
 
@@ -40,7 +44,11 @@ class MewsBooking:
         """Search by our reference, then by the profile we made; None: it is not there."""
         stay_id = told["stay_id"]
         if row := await self._find(told, None, house):
-            return self._linked(stay_id, row, "Mews had it already, under our reference")
+            try:
+                return self._linked(stay_id, row, "Mews had it already, under our reference")
+            except UNREADABLE as error:
+                sentence = f"Mews has it, and it cannot be read ({type(error).__name__})"
+                raise NotFetchedError(sentence, answered=True) from error
         customer_id = effect.progress.get("customer_id")
         if customer_id is None:
             customer_id = await self._find_customer(_first_guest(told), _mark(told))
@@ -125,9 +133,9 @@ class MewsBooking:
             body = {"AccountIds": [customer_id]}
         start_s, end_s = _times(told, house)
         for row in await self._client.all_of(RESERVATIONS, body, "Reservations"):
-            same_times = (utc_s(row["StartUtc"]), utc_s(row["EndUtc"])) == (start_s, end_s)
             if row.get("ChannelNumber") == told["stay_id"]:
                 return row
+            same_times = _times_of(row) == (start_s, end_s)
             if customer_id is not None and same_times and row.get("Origin") == "Connector":
                 linked = self._mirror.stay_of(SOURCE, str(row["Id"]))
                 if linked is None and not row.get("ChannelNumber"):
@@ -151,8 +159,13 @@ class MewsBooking:
             return failure(reply)
         made = _made(reply.fields)
         if made is None:
-            return Refused(sentence="Mews took the booking and did not say as what: look it up")
-        return self._linked(told["stay_id"], made, f"Mews has it as number {made.get('Number')}")
+            return Unknown(sentence=NO_ID)
+        try:
+            return self._linked(
+                told["stay_id"], made, f"Mews has it as number {made.get('Number')}"
+            )
+        except UNREADABLE:
+            return Unknown(sentence=NO_ID)
 
     def _body(
         self, told: dict[str, Any], customer_id: str, category: str, house: House
@@ -235,6 +248,13 @@ def _times(told: dict[str, Any], house: House) -> tuple[int, int]:
     arrival = date.fromisoformat(told["arrival"])
     departure = date.fromisoformat(told["departure"])
     return house.start_s(arrival), house.end_s(departure)
+
+
+def _times_of(row: dict[str, Any]) -> tuple[int, int] | None:
+    try:
+        return utc_s(row["StartUtc"]), utc_s(row["EndUtc"])
+    except UNREADABLE:
+        return None
 
 
 def _made(fields: dict[str, Any]) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ from sync.pms.mews.rows import known_of
 from sync.pms.mews.source import HOUSE, RESERVATIONS
 from sync.pms.mews.steps import MAKE_IT_SO, Act, Step
 from sync.pms.mews.words import SOURCE, House
-from sync.pms.port import LATE_MS, NotFetchedError, unread
+from sync.pms.port import LATE_MS, LOOKS, NotFetchedError, unread
 
 # What Mews calls the ways in which money came.
 PAYMENT_TYPE: Final = {
@@ -203,11 +203,18 @@ class MewsPush:
 
     async def _read(self, upstream_id: str) -> Known | None:
         body = {"ReservationIds": [upstream_id]}
-        rows = await self._client.all_of(RESERVATIONS, body, "Reservations")
-        if not rows:
+        for _ in range(LOOKS):
+            rows = await self._client.all_of(RESERVATIONS, body, "Reservations")
+            if row := next((each for each in rows if each.get("Id") == upstream_id), None):
+                break
+        else:
             return None
         before = self._mirror.booking(SOURCE, upstream_id)
-        known = known_of(rows[0], None if before is None else before.known)
+        try:
+            known = known_of(row, None if before is None else before.known)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            sentence = f"reservation {upstream_id} cannot be read ({type(error).__name__})"
+            raise NotFetchedError(sentence, answered=True) from error
         with self._ledger.transaction():
             self._mirror.put_known(SOURCE, upstream_id, known)
         return known

@@ -102,7 +102,7 @@ async def test_a_sale_is_one_booking_whatever_answer_is_lost(
     bench.sell()
     bench.cloud.faults.plan(CREATE, fault, times=times)
     await bench.heal()
-    if fault is Fault.UNAUTHORIZED:
+    if fault is Fault.UNAUTHORIZED and times > 1:
         # It looks like a permission of this route: a person's work, and nothing was made.
         assert bench.effect("pms.book").state is EffectState.PARKED
         bench.running.retry(bench.effect("pms.book").id)
