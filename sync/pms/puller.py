@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -111,7 +112,7 @@ class Puller:
             ahead_s = mark_s - sure_s
             if ahead_s > self._overlap_s or -ahead_s > self.source.mark_age_s_max:
                 mark_s = None
-        began_s = self._vendor_now_s()
+        began_s = self._clock.monotonic()
         if mark_s is None:
             pages = self.source.everything(sure_s or self._clock.read().wall_s)
         else:
@@ -122,9 +123,13 @@ class Puller:
             self._found_nothing = True
             return
         self._found_nothing = False
-        mark = max(newest_s or 0, began_s or 0)
+        # A record may be read long after the list that named it (we were stopped in between), and
+        # its own change is no word about those that happened since the list: so never later than
+        # when this look began. Told by the time after it: then the clocks are set.
+        took_s = math.ceil(self._clock.monotonic() - began_s)
+        mark = max((newest_s or 0), self._vendor_now_s() or 0) - took_s
         if (now_s := self._sure_s()) is not None:
-            mark = min(mark, now_s)  # rows may be dated ahead
+            mark = min(mark, now_s - took_s)  # rows may be dated ahead
         mark = max(mark, mark_s or 0)
         if mark != mark_s:
             with self._ledger.transaction():
