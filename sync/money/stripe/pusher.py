@@ -36,6 +36,8 @@ MOVES_MONEY: Final = frozenset({CHARGE, HOLD, CAPTURE, PAY_LINK, REFUND})
 LOST_LOOK_MS: Final = 3_600_000
 # Stripe may forget a key after 24 h; then the same request charges again (cloud.md 2.1).
 SAME_KEY_MS_MAX: Final = 23 * 3_600_000
+# A request that was sent is carried out within this, or never: ten times as long as we wait for it.
+UNDER_WAY_MS_MAX: Final = 600_000
 # Our clock was wrong by more than this when it was first sent: Stripe's own time is kept instead.
 CLOCKS_APART_MS: Final = 3_600_000
 # Where it is kept, in the effect's progress.
@@ -106,13 +108,14 @@ class Stripe:
             and THEIR_SENT_MS not in effect.progress
         )
         old = _age_ms(effect, now_ms) >= SAME_KEY_MS_MAX
+        late = effect.not_after_ms is not None and now_ms > effect.not_after_ms
         # The carrier has reconciled already where the effect says so.
-        if (in_doubt or old) and not effect.look_first:
+        if (in_doubt or old or (late and effect.tries > 1)) and not effect.look_first:
             found = await self.reconcile(effect)
             if found is not None:
                 return found
-        if effect.tries <= 1 and effect.not_after_ms is not None and now_ms > effect.not_after_ms:
-            return Expired(sentence="it was to be done by a certain time, which has passed")
+        if late:
+            return _too_late(effect, now_ms)
         against = await self._deeds[effect.kind].may_send(effect)
         return against if against is not None else await self._send(effect, now_ms)
 
@@ -221,6 +224,14 @@ def _age_ms(effect: Effect, now_ms: int) -> int:
         return 0
     sent_ms: int = effect.progress.get(THEIR_SENT_MS, effect.first_sent_ms or now_ms)
     return now_ms - sent_ms
+
+
+def _too_late(effect: Effect, now_ms: int) -> Outcome:
+    """Not there, and past its time: the key must not carry out now what never arrived."""
+    if effect.tries > 1 and _age_ms(effect, now_ms) < UNDER_WAY_MS_MAX:
+        sentence = "its time has passed, and what was sent may be under way still: looked up again"
+        return Unknown(sentence=sentence)
+    return Expired(sentence="it was to be done by a certain time, which has passed")
 
 
 def _absent(effect: Effect, now_ms: int) -> Outcome:

@@ -181,6 +181,41 @@ async def test_each_is_done_once(money: MoneyBench, act: str, point: str, wait: 
     assert await told_once(money, act)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(
+    ("lost", "state", "charged"),
+    [
+        (Fault.LOST_REQUEST, EffectState.EXPIRED, 0),
+        (Fault.LOST_ANSWER, EffectState.SUCCEEDED, 1),
+    ],
+)
+async def test_past_its_time_the_same_key_charges_nothing_that_never_arrived(
+    money: MoneyBench, lost: Fault, state: EffectState, charged: int, *, restarted: bool
+) -> None:
+    money.sync.clouds.stripe.faults.plan("POST /v1/payment_intents", lost)
+    money.sync.ask_deposit(not_after_s=money.now_s() + 3_600)
+    await money.turn(look=False)
+    await dark(money, 2 * HOUR_S)
+    if restarted:
+        money.sync.start_again()
+    await money.turns(3)
+    assert money.sync.effect("stripe.charge").state is state
+    assert money.done("charged") == charged
+    assert money.said("intent")[-1]["state"] == state.value
+
+
+async def test_what_may_be_under_way_is_not_called_too_late(money: MoneyBench) -> None:
+    money.sync.clouds.stripe.faults.plan("POST /v1/payment_intents", Fault.LOST_REQUEST)
+    money.sync.ask_deposit(not_after_s=money.now_s() + 30)
+    await money.turn(look=False)
+    await money.sync.clock.advance(60)
+    await money.turn(look=False)
+    assert money.sync.effect("stripe.charge").state is EffectState.UNKNOWN
+    await money.turns(14)
+    assert money.sync.effect("stripe.charge").state is EffectState.EXPIRED
+    assert money.done("charged") == 0
+
+
 async def dark(money: MoneyBench, seconds: float) -> None:
     """The line is dead and the box runs on: it tries, and nothing leaves."""
     line = money.sync.clouds.line
