@@ -273,21 +273,28 @@ def heard_since(through_s: int | None, due_on: date) -> bool:
     return date(1970, 1, 1) + timedelta(seconds=through_s) > due_on
 
 
-# One screen after the other; more leases than this owe in no house.
+# As many as a person goes through; the rest follows as these pay, for the oldest debts come first.
 ROWS_MAX: Final = 500
+# What is owed stands on the newest charges: running from the newest back, the last one that the
+# balance reaches is the oldest that is open, `still_open` in SQL. It picks whose rows are read.
+_OLDEST_DUE: Final = """
+SELECT account, currency, balance_minor, min(due_on) AS oldest FROM (
+    SELECT a.account, a.currency, a.balance_minor, c.due_on, c.amount_minor,
+        sum(c.amount_minor) OVER (PARTITION BY a.account, a.currency
+            ORDER BY c.due_on DESC, c.charge_id DESC ROWS UNBOUNDED PRECEDING) AS back_to
+    FROM payments_account a JOIN payments_rent_charge c ON c.lease_id = substr(a.account, 6)
+    WHERE a.account >= 'rent:' AND a.account < 'rent;' AND a.balance_minor > 0
+) WHERE back_to - amount_minor < balance_minor AND due_on <= ?
+GROUP BY account, currency ORDER BY oldest, account LIMIT ?
+"""
 
 
 async def arrears(reader: Reader, today: date) -> list[Arrears]:
-    """Leases that owe something that is due, the oldest first."""
+    """Leases that owe something that is due, the oldest first, at most 500."""
     feed = await reader.row(FEED)
-    rows = await reader.rows(
-        "SELECT a.account, a.currency, a.balance_minor FROM payments_account a"
-        " WHERE a.account >= 'rent:' AND a.account < 'rent;' AND a.balance_minor > 0"
-        " ORDER BY a.account LIMIT ?",
-        (ROWS_MAX,),
-    )
+    rows = await reader.rows(_OLDEST_DUE, (today.isoformat(), ROWS_MAX))
     found = []
-    for account, currency, owed_minor in rows:
+    for account, currency, owed_minor, _ in rows:
         lease_id = account.removeprefix("rent:")
         charges = charges_from(await reader.rows(CHARGES, (lease_id,)))
         due = [each for each in still_open(charges, owed_minor) if each.due_on <= today]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.engines.payments import rents
 from appliance.engines.payments.messages import BankLineNoted, NoteBankFeed, NoteBankLine, Refusal
 from appliance.engines.payments.projection import PROJECTION
 from appliance.engines.payments.rent_messages import (
@@ -253,6 +254,33 @@ async def test_until_the_bank_is_heard_it_is_expected_and_not_late(
         assert (row.owed_minor, row.reference) == (91_500, "NPFLAT01")
         assert await rent_of(reader, "flat-9") is None
         assert await arrears(reader, date(2026, 11, 1)) == []
+
+
+async def test_of_more_debts_than_are_read_the_oldest_are(
+    hotel: Hotel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rents, "ROWS_MAX", 2)
+    for lease_id, starts in (("a", 11), ("b", 9), ("c", 11), ("y", 8), ("z", 10)):
+        terms = replace(
+            RENT, lease_id=lease_id, reference=f"FLAT{lease_id}", starts=date(2026, starts, 1)
+        )
+        hotel.done(terms, MANAGER)
+    charge(hotel, date(2026, 11, 3))
+    # What came is taken for the oldest: of the four months one is open, and of the three none.
+    for lease_id, months in (("y", 3), ("b", 3)):
+        paid = RecordRent(
+            lease_id=lease_id, amount_minor=months * 90_000, currency="EUR", means="cash"
+        )
+        hotel.done(paid)
+    async with open_reader(tmp_path / "log.db") as reader:
+        found = await arrears(reader, date(2026, 11, 20))
+        assert [(each.lease_id, each.oldest_due, each.owed_minor) for each in found] == [
+            ("z", date(2026, 10, 3), 180_000),
+            ("a", date(2026, 11, 3), 90_000),
+        ]
+        assert [each.lease_id for each in await arrears(reader, date(2026, 10, 20))] == ["z"]
+        monkeypatch.setattr(rents, "ROWS_MAX", 9)
+        assert [each.lease_id for each in await arrears(reader, date(2026, 11, 20))] == list("zacy")
 
 
 def test_within_its_grace_nothing_is_late(hotel: Hotel) -> None:
