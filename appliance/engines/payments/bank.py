@@ -10,9 +10,10 @@ from appliance.engines.payments.messages import (
     NoteBankLine,
     Refusal,
 )
-from appliance.engines.payments.rules import AMOUNT_MINOR_MAX, REFERENCE_CHARS_MAX, text_refusal
+from appliance.engines.payments.rules import REFERENCE_CHARS_MAX, text_refusal
 from appliance.kernel.engine import Context, Decision, Yes
 from appliance.kernel.messages import Event
+from appliance.kernel.money import AMOUNT_MINOR_MAX
 from appliance.kernel.sealed import seal_later
 from appliance.kernel.values import derived_id, looks_like_card_number
 

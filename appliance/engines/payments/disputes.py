@@ -12,8 +12,9 @@ from appliance.engines.payments.messages import (
     Refusal,
     StrayMoneyFound,
 )
-from appliance.engines.payments.rules import AMOUNT_MINOR_MAX, REFERENCE_CHARS_MAX, text_refusal
+from appliance.engines.payments.rules import REFERENCE_CHARS_MAX, text_refusal
 from appliance.kernel.engine import Context, Decision, No, Yes
+from appliance.kernel.money import AMOUNT_MINOR_MAX
 from appliance.kernel.values import derived_id, looks_like_card_number
 
 ENDED = frozenset({DisputeState.WON, DisputeState.LOST})

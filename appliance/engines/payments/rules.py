@@ -29,8 +29,10 @@ DEPOSIT_HOURS = 72
 # cloud.md 2.2: a hold lasts about seven days; a day less, so that a capture is never too late.
 HOLD_HOURS = 144
 LINK_HOURS = 48
-# A year of the best suite; beyond it somebody typed a card or a telephone number.
-AMOUNT_MINOR_MAX = 100_000_000
+# A card's number has 13 digits or more, a telephone number typed as an amount 10 and two decimals:
+# beyond this it is one of these. Below it is whatever is paid in rupiah, pesos or dong: a wedding is
+# 1,000,000,000.00 rupiah.
+AMOUNT_MINOR_MAX = 100_000_000_000
 TEXT_CHARS_MAX = 200
 REFERENCE_CHARS_MAX = 255
 CORRECTORS = frozenset({Role.MANAGER, Role.ADMIN})

@@ -74,7 +74,7 @@ _ALL: Final = (
         "payments.deposit_minor_max",
         100_000,
         1,
-        100_000_000,
+        100_000_000_000,
         "Largest deposit the desk may charge to a saved card, in minor units of the currency.",
     ),
     _number(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import appliance.engines.doors
 from appliance.engines.payments.messages import (
     DepositAsked,
     IntentState,
+    NoteBankLine,
     NoteIntent,
     PaymentSettled,
     PostCharge,
@@ -204,6 +205,26 @@ def test_a_cancelled_stay_owes_only_what_was_posted(hotel: Hotel, stay: str) -> 
 @pytest.mark.parametrize("make", [card, deposit, cash, slip, charge])
 def test_money_of_a_strange_stay_is_refused(hotel: Hotel, make: type[Command]) -> None:
     assert hotel.refused(make("stay_x")) == Refusal.UNKNOWN_STAY  # type: ignore[call-arg]
+
+
+def test_a_night_in_rupiah_is_taken_and_a_telephone_number_is_not(hotel: Hotel, stay: str) -> None:
+    cash = RecordCash(stay_id=stay, amount_minor=250_000_000, currency="EUR")  # 2,500,000.00
+    hotel.done(cash)
+    typed = replace(cash, amount_minor=170_123_456_700)
+    assert hotel.refused(typed) == Refusal.BAD_AMOUNT
+
+
+def test_a_line_of_the_bank_is_noted_whatever_it_is(hotel: Hotel) -> None:
+    line = NoteBankLine(
+        line_id="l1",
+        account_ref="acc",
+        amount_minor=170_123_456_700,
+        currency="EUR",
+        booked_on=date(2026, 11, 5),
+        reference="payout",
+    )
+    hotel.done(line, SYNC)
+    hotel.done(replace(line, line_id="l2", amount_minor=-170_123_456_700), SYNC)
 
 
 def test_amounts_are_in_the_propertys_currency(hotel: Hotel, stay: str) -> None:
