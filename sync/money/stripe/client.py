@@ -18,6 +18,8 @@ API_VERSION: Final = "2026-10-28.endive"
 PAGE_MAX: Final = 100
 # A customer with more payments than this in the window is looked at by a person.
 PAGES_MAX: Final = 20
+# Two honest clocks differ by less than this.
+CLOCKS_APART_MS: Final = 3_600_000
 # Stripe holds the line open while a bank thinks.
 TIMEOUT_S: Final = 60.0
 
@@ -76,9 +78,15 @@ class StripeClient:
         )
 
     async def sure_now_ms(self) -> int | None:
-        """Our time when it is sure, else the vendor's by its `Date` header, else None."""
+        """Our time when it is sure, else the vendor's by its `Date` header, else None.
+
+        Where theirs is known and another one, theirs counts: keys and payments are kept by it.
+        """
         reading = self._clock.read()
-        if reading.sure:
+        theirs_ms = self.gate.vendor_now_ms()
+        if reading.sure and (
+            theirs_ms is None or abs(theirs_ms - reading.wall_ms) <= CLOCKS_APART_MS
+        ):
             return reading.wall_ms
         if self.gate.vendor_now_ms() is None:
             await self.probe()

@@ -11,6 +11,9 @@ from sync.outcome import NotSent, Outcome, Unknown
 
 # A box without the time cannot say when it sent: then everything is listed.
 DOUBT_MS_MAX: Final = 30 * 86_400_000
+# Where Stripe's own time of the first sending is kept, in the effect's progress: our clock was
+# another one then.
+THEIR_SENT_MS: Final = "their_sent_ms"
 
 
 class Deed(Protocol):

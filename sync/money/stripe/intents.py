@@ -7,8 +7,15 @@ from typing import Any, Final
 
 from sync.ledger import Effect
 from sync.money.stripe.amounts import ours
-from sync.money.stripe.client import Row, StripeClient, TooManyRowsError, Unread, our_ref
-from sync.money.stripe.deed import DOUBT_MS_MAX, not_looked
+from sync.money.stripe.client import (
+    CLOCKS_APART_MS,
+    Row,
+    StripeClient,
+    TooManyRowsError,
+    Unread,
+    our_ref,
+)
+from sync.money.stripe.deed import DOUBT_MS_MAX, THEIR_SENT_MS, not_looked
 from sync.money.stripe.frozen import INTENTS, Charge, read_charge
 from sync.outcome import (
     Declined,
@@ -63,8 +70,10 @@ class Intents:
         charge = read_charge(effect.body)
         query = {} if charge.customer_ref is None else {"customer": charge.customer_ref}
         # With a clock in doubt, or an intent sent before a restore, nothing may be left out.
-        if effect.tries > 1 and effect.first_sent_doubt_ms < DOUBT_MS_MAX:
-            since_ms = min(effect.made_ms, effect.first_sent_ms or effect.made_ms)
+        since_ms = min(effect.made_ms, effect.first_sent_ms or effect.made_ms)
+        since_ms = min(since_ms, effect.progress.get(THEIR_SENT_MS, since_ms))
+        ahead = since_ms > (self._client.gate.vendor_now_ms() or since_ms) + CLOCKS_APART_MS
+        if effect.tries > 1 and effect.first_sent_doubt_ms < DOUBT_MS_MAX and not ahead:
             since_ms -= CREATED_MARGIN_MS + effect.first_sent_doubt_ms
             query["created[gte]"] = str(since_ms // 1000)
         try:

@@ -9,8 +9,16 @@ from appliance.kernel.clock import Clock
 from sync.gate import Gate, Held
 from sync.ledger import Draft, Effect, EffectState, Ledger, Priority
 from sync.money.stripe import notes
-from sync.money.stripe.client import Reply, Row, StripeAccount, StripeClient, error_of, fields_of
-from sync.money.stripe.deed import DOUBT_MS_MAX, Deed
+from sync.money.stripe.client import (
+    CLOCKS_APART_MS,
+    Reply,
+    Row,
+    StripeAccount,
+    StripeClient,
+    error_of,
+    fields_of,
+)
+from sync.money.stripe.deed import DOUBT_MS_MAX, THEIR_SENT_MS, Deed
 from sync.money.stripe.frozen import Frozen, release_body, thaw
 from sync.money.stripe.holds import CAPTURE, RELEASE, Captures, Releases
 from sync.money.stripe.intents import CHARGE, HOLD, PAY_LINK, Intents, Link
@@ -38,10 +46,6 @@ LOST_LOOK_MS: Final = 3_600_000
 SAME_KEY_MS_MAX: Final = 23 * 3_600_000
 # A request that was sent is carried out within this, or never: ten times as long as we wait for it.
 UNDER_WAY_MS_MAX: Final = 600_000
-# Our clock was wrong by more than this when it was first sent: Stripe's own time is kept instead.
-CLOCKS_APART_MS: Final = 3_600_000
-# Where it is kept, in the effect's progress.
-THEIR_SENT_MS: Final = "their_sent_ms"
 _NO_TIME: Final = NotSent(sentence="we do not know the time, and Stripe has not told it yet")
 
 
@@ -83,6 +87,8 @@ class Stripe:
 
     async def reconcile(self, effect: Effect) -> Outcome | None:
         """Look for it there; None: absent so far, and the same key may be used."""
+        if self.gate.vendor_now_ms() is None:
+            await self.client.probe()  # what is looked for is dated by their clock
         now_ms = await self.client.sure_now_ms()
         if now_ms is None:
             return _NO_TIME
@@ -223,7 +229,9 @@ def _age_ms(effect: Effect, now_ms: int) -> int:
     if effect.tries <= 1:
         return 0
     sent_ms: int = effect.progress.get(THEIR_SENT_MS, effect.first_sent_ms or now_ms)
-    return now_ms - sent_ms
+    age_ms = now_ms - sent_ms
+    # Sent in the future: our clock was ahead, and how old the key is nobody knows.
+    return SAME_KEY_MS_MAX if age_ms < -CLOCKS_APART_MS else age_ms
 
 
 def _too_late(effect: Effect, now_ms: int) -> Outcome:

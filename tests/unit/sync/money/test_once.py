@@ -282,3 +282,30 @@ async def test_a_box_that_woke_in_the_past_charges_once_and_under_one_key(
     await dark(money, 25 * HOUR_S)
     await money.turns(2)
     assert money.done("charged") == 2
+
+
+@pytest.mark.parametrize("lost", [Fault.LOST_ANSWER, Fault.LOST_REQUEST])
+@pytest.mark.parametrize("corrected", [False, True])
+@pytest.mark.parametrize("dark_s", [60.0, 25 * HOUR_S])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_clock_that_is_days_ahead_hides_no_charge(
+    money: MoneyBench, lost: Fault, dark_s: float, *, corrected: bool, restarted: bool
+) -> None:
+    """A time server was wrong and believed; set right, our time goes on and knows its doubt."""
+    clock = money.sync.own_clock
+    clock.wrong_ms = 3 * 86_400_000
+    money.sync.box.clock = clock
+    if restarted:
+        money.sync.start_again()  # Stripe has not told its time yet
+    money.sync.clouds.stripe.faults.plan("POST /v1/payment_intents", lost)
+    money.sync.ask_deposit()
+    await money.turn(look=False)
+    clock.doubt_ms = clock.wrong_ms if corrected else 0
+    await dark(money, dark_s)
+    # What was done is not learned from the events first.
+    for _ in range(3):
+        await money.sync.clock.advance(61)
+        await money.turn(look=False)
+    await money.turns(2)
+    assert money.done("charged") == 1
+    assert money.sync.effect("stripe.charge").state is EffectState.SUCCEEDED
