@@ -21,6 +21,7 @@ from appliance.engines.stays.messages import LearnBooking
 from appliance.engines.stays.messages import Refusal as StayRefusal
 from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.messages import Done, KernelRefusal, Refused
+from appliance.kernel.values import derived_id
 from sync.home import Asked, Home, HomeAwayError, HomeSaidNoError
 from sync.ledger import Ledger, Letter
 from sync.manners import full_jitter_ms
@@ -117,6 +118,9 @@ class Deliverer:
         ):
             self._ledger.db.execute("DELETE FROM homeward WHERE seq = ?", (letter.seq,))
             return
+        if isinstance(answer, Refused) and self._is_told_in_other_words(letter, answer):
+            self._under_another_id(letter)
+            return
         if isinstance(answer, Refused) and self._is_of_a_lost_log(letter, answer):
             logger.info("the restored box asks no more for what %s is about", letter.command_id)
             self._ledger.db.execute("DELETE FROM homeward WHERE seq = ?", (letter.seq,))
@@ -127,6 +131,20 @@ class Deliverer:
             self._park_booking(letter, code)
             return
         self._ledger.db.execute("UPDATE homeward SET refused = ? WHERE seq = ?", (code, letter.seq))
+
+    def _is_told_in_other_words(self, letter: Letter, answer: Refused) -> bool:
+        """Whether a sync.db that was lost says again, by other evidence, what the box was told.
+
+        Only for notes that the box answers with "I know that already".
+        """
+        return answer.code == KernelRefusal.ID_REUSED and letter.name in _KNOWN
+
+    def _under_another_id(self, letter: Letter) -> None:
+        """Asked again, so that the engine judges what it says; the same words have the same id."""
+        other = derived_id("note", letter.command_id, letter.body.decode())
+        self._ledger.db.execute(
+            "UPDATE OR REPLACE homeward SET command_id = ? WHERE seq = ?", (other, letter.seq)
+        )
 
     def _is_of_a_lost_log(self, letter: Letter, answer: Refused) -> bool:
         """Whether the box says that it never asked for this, and its log says so too.

@@ -276,3 +276,6 @@ async def test_a_ledger_that_was_lost_alone_finds_no_stray(house: Property) -> N
     await house.clock.advance(SETTLE_S)
     assert house.to_see_to() == []
     assert house.states()["charged"] == 1
+    # What the box knows already was told it in other words: that is nothing for a person.
+    assert house.running.report()["parked"] == []
+    assert house.running.deliverer.waiting == 0
