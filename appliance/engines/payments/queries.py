@@ -193,7 +193,7 @@ def _intent(row: tuple[Any, ...]) -> IntentRow:
 
 
 async def cash_of_shift(reader: Reader, shift: str | None) -> int:
-    """Cash taken in one shift less what was given back; None is cash outside of any."""
+    """Cash taken in one shift, rents too, less what was given back; None is outside of any."""
     row = await reader.row(
         "SELECT coalesce((SELECT sum(amount_minor) FROM payments_payment"
         " WHERE means = 'cash' AND shift IS ?1), 0)"

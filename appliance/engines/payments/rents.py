@@ -139,6 +139,12 @@ def _keep_charge(
 
 
 def _received(db: Connection, event: RentReceived, recorded: Recorded) -> None:
+    if event.means == "cash":
+        # Of no stay, and yet in the drawer: cash that was given back, the other way round.
+        db.execute(
+            "INSERT INTO payments_cash_back VALUES (?, ?, ?)",
+            (event.payment_id, recorded.who.shift, -event.amount_minor),
+        )
     has = drawer_account(db, event.means, recorded.who.terminal)
     legs = journal.moved(has, journal.rent(event.lease_id), event.amount_minor, event.currency)
     journal.post(db, recorded, "rent_payment", event.payment_id, legs)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from appliance.engines.payments import rents
 from appliance.engines.payments.messages import BankLineNoted, NoteBankFeed, NoteBankLine, Refusal
 from appliance.engines.payments.projection import PROJECTION
+from appliance.engines.payments.queries import cash_of_shift
 from appliance.engines.payments.rent_messages import (
     AgreeRent,
     BankFeedRead,
@@ -174,6 +175,24 @@ def test_what_is_open_is_what_is_owed(amounts: list[int], paid: int) -> None:
     assert [each.charge_id for each in found] == [c.charge_id for c in charges][-len(found) :][
         : len(found)
     ]
+
+
+async def test_rent_in_cash_is_counted_by_the_shift_that_took_it(
+    hotel: Hotel, tmp_path: Path
+) -> None:
+    hotel.done(RENT, MANAGER)
+    for means, slip_number in (("cash", ""), ("slip", "TX-77")):
+        hotel.done(
+            RecordRent(
+                lease_id="flat-1",
+                amount_minor=40_000,
+                currency="EUR",
+                means=means,
+                slip_number=slip_number,
+            )
+        )
+    async with open_reader(tmp_path / "log.db") as reader:
+        assert await cash_of_shift(reader, CLERK.shift) == 40_000
 
 
 @pytest.mark.parametrize(
