@@ -268,7 +268,7 @@ def _told(db: Connection, event: RecoveryDue, _recorded: Recorded) -> None:
 
 def _accepted(db: Connection, event: UnpaidAccepted, recorded: Recorded) -> None:
     db.execute(
-        "INSERT OR IGNORE INTO payments_accepted VALUES (?, ?, ?)",
+        "INSERT OR REPLACE INTO payments_accepted VALUES (?, ?, ?)",
         (event.item_id, recorded.at_wall_ms, recorded.who.actor),
     )
 

@@ -1,7 +1,8 @@
 """No booking without money or a person's word, and no money without a booking: what is left open.
 
 An item is not kept: it follows from what the tables say, and is gone when its cause is. Told once
-as a fact for notices; a person may take it on their word, which is a fact as well.
+as a fact for notices; a person may take it on their word, which is a fact as well. A word on money
+without a booking is about the money that was there: what comes later is an item again.
 """
 
 from __future__ import annotations
@@ -96,12 +97,16 @@ SELECT item_id, what, CASE WHEN EXISTS (SELECT 1 FROM payments_stay k WHERE k.st
         -sum(a.balance_minor), a.currency, NULL, 0
     FROM (SELECT substr(account, 10) AS stay_id FROM payments_account
             WHERE balance_minor < 0 AND account >= 'deposits:' AND account < 'deposits;'
-            UNION SELECT substr(account, 7) FROM payments_account
+            UNION SELECT substr(account, 7, instr(substr(account, 7) || '/', '/') - 1)
+            FROM payments_account
             WHERE balance_minor < 0 AND account >= 'guest:' AND account < 'guest;') x
         CROSS JOIN payments_stay s ON s.stay_id = x.stay_id CROSS JOIN payments_account a
-        ON a.account IN ('deposits:' || s.stay_id, 'guest:' || s.stay_id)
+        ON a.account IN ('deposits:' || s.stay_id, 'guest:' || s.stay_id,
+            'guest:' || s.stay_id || '/company')
     WHERE s.phase = 'off' GROUP BY s.stay_id, a.currency HAVING sum(a.balance_minor) < 0
-) i WHERE item_id NOT IN (SELECT item_id FROM payments_accepted)
+) i WHERE NOT EXISTS (SELECT 1 FROM payments_accepted c WHERE c.item_id = i.item_id
+    AND NOT (i.what = 'money_without_booking' AND EXISTS (SELECT 1 FROM payments_payment p
+        WHERE p.stay_id = i.stay_id AND p.at_ms > c.at_ms)))
 """  # noqa: S608 - our own names
 UNTOLD: Final = (
     f"{ITEMS} AND item_id NOT IN (SELECT item_id FROM payments_told)"  # noqa: S608 - our own names

@@ -14,6 +14,7 @@ from appliance.engines.payments.messages import (
     AcceptUnpaid,
     CheckRecovery,
     DisputeState,
+    Folio,
     HoldCard,
     IntentState,
     NoteDispute,
@@ -152,6 +153,24 @@ def test_money_of_a_stay_that_is_off_is_told_until_it_went_back(hotel: Hotel, st
     [item] = items(hotel)
     assert (item.what, item.amount_minor, item.stay_id) == ("money_without_booking", 5_000, stay)
     hotel.done(RefundPayment(reason="ill", **payment, **EUROS))
+    assert items(hotel) == []
+
+
+async def test_a_companys_money_and_what_comes_after_a_persons_word_are_told_too(
+    hotel: Hotel, stay: str
+) -> None:
+    hotel.done(RecordCash(stay_id=stay, folio=Folio.COMPANY, **EUROS))
+    hotel.done(CancelStay(stay_id=stay, reason="ill"))
+    [item] = items(hotel)
+    assert (item.what, item.stay_id, item.amount_minor) == ("money_without_booking", stay, 5_000)
+    word = AcceptUnpaid(item_id=item.item_id, reason="kept as agreed")
+    hotel.done(word)
+    assert items(hotel) == []
+    await hotel.clock.advance(60)
+    hotel.done(RecordCash(stay_id=stay, amount_minor=700, currency="EUR"))
+    [item] = items(hotel)
+    assert (item.what, item.amount_minor) == ("money_without_booking", 5_700)
+    hotel.done(word)
     assert items(hotel) == []
 
 
