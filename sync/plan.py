@@ -19,7 +19,7 @@ from appliance.engines.doors.messages import (
 )
 from appliance.engines.housekeeping.messages import RoomStatusSet
 from appliance.engines.inventory.messages import PropertySetUp, RoomAdded, RoomTypeAdded
-from appliance.engines.payments.messages import PaymentRefunded, PaymentSettled
+from appliance.engines.payments.messages import PaymentRefunded, PaymentSettled, RefundNoted
 from appliance.engines.stays.messages import (
     Booked,
     BookingChanged,
@@ -410,6 +410,22 @@ class Planner:
         key = f"{self._pms}.payment:{body['refund_id']}"
         return [self._draft(fact, "payment", told, key=key)]
 
+    def refund_noted(self, fact: Fact) -> list[Draft]:
+        """A refund that the guest's bank sent back: whoever heard that it went hears that it came."""
+        body = fact.body
+        back_minor = body.get("came_back_minor", 0)
+        gone = f"{self._pms}.payment:{body['refund_id']}"
+        if not back_minor or not self._ledger.effects("natural_key = ?", gone):
+            return []
+        payment_id = f"{body['refund_id']}.back"
+        told = {
+            "payment_id": payment_id,
+            "amount_minor": back_minor,
+            "currency": body["currency"],
+            "means": body["means"],
+        }
+        return [self._draft(fact, "payment", told, key=f"{self._pms}.payment:{payment_id}")]
+
     def _draft(  # noqa: PLR0913 - the parts of one draft, the rare ones by name
         self,
         fact: Fact,
@@ -472,4 +488,5 @@ _READINGS: Final[Mapping[str, Reading]] = {
     RoomStatusSet.kind: Planner.room_status,
     PaymentSettled.kind: Planner.settled,
     PaymentRefunded.kind: Planner.refunded,
+    RefundNoted.kind: Planner.refund_noted,
 }

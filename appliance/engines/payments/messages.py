@@ -661,7 +661,10 @@ class RefundAsked(Event):
 @fact
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundNoted(Event):
-    """A refund is in this state now, on this evidence."""
+    """A refund is in this state now, on this evidence.
+
+    `came_back_minor` is what had gone back already and was returned by the guest's bank.
+    """
 
     kind: ClassVar[str] = "payments.refund_noted.v1"
     refund_id: str
@@ -671,6 +674,9 @@ class RefundNoted(Event):
     provider_ref: str | None
     code: str | None
     evidence: str
+    came_back_minor: int = 0
+    currency: str = ""  # with it, as with `means`
+    means: str = ""
 
 
 @fact

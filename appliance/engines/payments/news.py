@@ -282,6 +282,7 @@ def note_refund(scene: NewsScene, command: NoteRefund, _context: Context) -> Dec
     if not isinstance(ask, Ask):
         return ask
     assert scene.stay_id is not None, "judged above"
+    came_back = _came_back(ask, command)
     noted = RefundNoted(
         refund_id=command.refund_id,
         payment_id=ask.of,
@@ -290,6 +291,9 @@ def note_refund(scene: NewsScene, command: NoteRefund, _context: Context) -> Dec
         provider_ref=command.provider_ref,
         code=command.code,
         evidence=command.evidence,
+        came_back_minor=ask.amount_minor if came_back else 0,
+        currency=ask.currency if came_back else "",
+        means=ask.means if came_back else "",
     )
     events: list[Event] = [noted]
     if command.state is S.SUCCEEDED:

@@ -26,6 +26,7 @@ from appliance.engines.payments.messages import (
     RecordCash,
     RecoveryDue,
     RefundAsked,
+    RefundNoted,
     RefundPayment,
     Refusal,
     SaveCardReference,
@@ -331,6 +332,8 @@ async def test_a_refund_that_comes_back_days_later_is_owed_again(hotel: Hotel, s
         )
         hotel.done(failed, SYNC)
     assert balances(hotel) == before
+    [noted] = [each for each in told(hotel, RefundNoted) if each.state is S.DECLINED]
+    assert (noted.came_back_minor, noted.currency, noted.means) == (5_000, "EUR", "saved_card")
     assert whats(hotel) == ["refund_failed"]
     # It is there to be given back another time, and then nothing is left to do.
     await hotel.clock.advance(60)

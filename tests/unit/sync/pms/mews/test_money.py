@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from appliance.engines.payments.messages import PaymentRefunded, PaymentSettled
+from appliance.engines.payments.messages import (
+    IntentState,
+    PaymentRefunded,
+    PaymentSettled,
+    RefundNoted,
+)
 from support.sync_bench import SyncBench, sync_bench
 from sync.ledger import EffectState
 from twin.clouds.faults import Fault
@@ -74,6 +80,32 @@ async def test_a_payment_and_its_refund_are_each_there_once(bench: SyncBench, fa
     refund(bench, 4_550)
     await bench.heal(3)
     assert booked(bench) == [("pay_1", 12_000, "Cash"), ("refund_1", -4_550, "Cash")]
+
+
+async def test_a_refund_that_came_back_is_taken_back_at_mews(bench: SyncBench) -> None:
+    await stay(bench)
+    settle(bench, 12_000, means="saved_card")
+    refund(bench, 4_550)
+    await bench.turns(2)
+    noted = RefundNoted(
+        refund_id="refund_1",
+        payment_id="pay_1",
+        stay_id="stay_1",
+        state=IntentState.DECLINED,
+        provider_ref="re_1",
+        code="expired_card",
+        evidence="event",
+    )
+    # One that never went is no news there, nor is a log of before.
+    bench.box.say(replace(noted, refund_id="refund_2"), noted)
+    came_back = replace(noted, came_back_minor=4_550, currency="EUR", means="cash")
+    bench.box.say(came_back, replace(came_back, refund_id="refund_2"))
+    await bench.turns(2)
+    assert booked(bench) == [
+        ("pay_1", 12_000, "CreditCard"),
+        ("refund_1", -4_550, "Cash"),
+        ("refund_1.back", 4_550, "Cash"),
+    ]
 
 
 async def test_what_mews_never_heard_of_does_not_go_back_there(bench: SyncBench) -> None:
