@@ -197,6 +197,7 @@ async def cash_of_shift(reader: Reader, shift: str | None) -> int:
     row = await reader.row(
         "SELECT coalesce((SELECT sum(amount_minor) FROM payments_payment"
         " WHERE means = 'cash' AND shift IS ?1), 0)"
+        " + coalesce((SELECT sum(amount_minor) FROM payments_rent_cash WHERE shift IS ?1), 0)"
         " - coalesce((SELECT sum(amount_minor) FROM payments_cash_back WHERE shift IS ?1), 0)",
         (shift,),
     )

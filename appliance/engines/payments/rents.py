@@ -51,10 +51,21 @@ CREATE TABLE IF NOT EXISTS payments_bank_feed (
     account_ref TEXT PRIMARY KEY,
     through_s INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS payments_rent_cash (
+    payment_id TEXT PRIMARY KEY,
+    shift TEXT,
+    amount_minor INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS payments_rent_cash_shift ON payments_rent_cash (shift);
 CREATE INDEX IF NOT EXISTS payments_rent_owed ON payments_account (balance_minor)
     WHERE account >= 'rent:' AND account < 'rent;' AND balance_minor > 0
 """
-TABLES: Final = ("payments_rent", "payments_rent_charge", "payments_bank_feed")
+TABLES: Final = (
+    "payments_rent",
+    "payments_rent_charge",
+    "payments_bank_feed",
+    "payments_rent_cash",
+)
 # Payments are taken for the oldest charges first, so what is open is the newest: three years of
 # rents and fees are more than any house waits for.
 OPEN_MAX: Final = 72
@@ -140,10 +151,9 @@ def _keep_charge(
 
 def _received(db: Connection, event: RentReceived, recorded: Recorded) -> None:
     if event.means == "cash":
-        # Of no stay, and yet in the drawer: cash that was given back, the other way round.
         db.execute(
-            "INSERT INTO payments_cash_back VALUES (?, ?, ?)",
-            (event.payment_id, recorded.who.shift, -event.amount_minor),
+            "INSERT INTO payments_rent_cash VALUES (?, ?, ?)",
+            (event.payment_id, recorded.who.shift, event.amount_minor),
         )
     has = drawer_account(db, event.means, recorded.who.terminal)
     legs = journal.moved(has, journal.rent(event.lease_id), event.amount_minor, event.currency)
