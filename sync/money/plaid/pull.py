@@ -10,7 +10,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from sync.ledger import Ledger
 from sync.mirror import Mirror
 from sync.money.plaid.account import NAME, PlaidAccount, item_of
 from sync.money.plaid.words import (
+    Named,
     PlaidError,
     Removed,
     SyncPage,
@@ -57,14 +58,17 @@ FOR_A_PERSON: Final = {
     "INVALID_API_KEYS": "Plaid refuses our keys: look at the settings of the bank",
 }
 
+Row = TypeVar("Row", Transaction, Removed)
+
 
 @dataclass(slots=True, kw_only=True)
 class _Turned:
     """All pages of one turn."""
 
     cursor: str
-    changed: list[Transaction] = field(default_factory=list)
-    removed: list[Removed] = field(default_factory=list)
+    whole: bool = False  # no more pages wait
+    changed: list[msgspec.Raw] = field(default_factory=list)
+    removed: list[msgspec.Raw] = field(default_factory=list)
 
 
 class PlaidPull:
@@ -134,6 +138,7 @@ class PlaidPull:
             turned.removed += page.removed
             turned.cursor = page.next_cursor
             if not page.has_more:
+                turned.whole = True
                 break
         return turned
 
@@ -175,18 +180,38 @@ class PlaidPull:
             for row in turned.changed:
                 self._take_line(row, cursor, now_ms)
             # After the changes: a posted line takes its pending one's place before that goes.
-            for gone in turned.removed:
-                self._ledger.post(farewell_of(gone, cursor, today), now_ms)
+            for row in turned.removed:
+                if (gone := self._read(row, Removed, now_ms)) is not None:
+                    self._ledger.post(farewell_of(gone, cursor, today), now_ms)
             self._ledger.keep(_cursor_name(token), cursor)
-            self._ledger.post(read_through(item_of(token), now_ms), now_ms)
+            if turned.whole:
+                self._ledger.post(read_through(item_of(token), now_ms), now_ms)
 
-    def _take_line(self, row: Transaction, cursor: str, now_ms: int) -> None:
+    def _take_line(self, raw: msgspec.Raw, cursor: str, now_ms: int) -> None:
+        row = self._read(raw, Transaction, now_ms)
+        if row is None:
+            return
         try:
             self._ledger.post(letter_of(row, cursor), now_ms)
+            self._mirror.let_go(NAME, row.transaction_id)
         except ValueError as error:
             # One line that has no amount of ours stops nothing else.
             why = f"a line of the bank cannot be booked: {error}"
             self._mirror.hold(NAME, row.transaction_id, why, person=True, now_ms=now_ms)
+
+    def _read(self, raw: msgspec.Raw, form: type[Row], now_ms: int) -> Row | None:
+        try:
+            return msgspec.json.decode(raw, type=form)
+        except msgspec.MsgspecError:  # its text quotes the row
+            why = (
+                "a line of the bank has a form that we do not know: look at it in the bank's pages"
+            )
+        try:
+            name = msgspec.json.decode(raw, type=Named).transaction_id
+        except msgspec.MsgspecError:
+            name = "?"
+        self._mirror.hold(NAME, name, why, person=True, now_ms=now_ms)
+        return None
 
     def _said_no(self, token: str, error: PlaidError) -> bool:
         if error.error_code == NOT_READY:

@@ -50,13 +50,19 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SyncPage(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of changes."""
+    """One page of changes. Its rows are read one by one: one of another form stops no other."""
 
-    added: tuple[Transaction, ...]
-    modified: tuple[Transaction, ...]
-    removed: tuple[Removed, ...]
+    added: tuple[msgspec.Raw, ...]
+    modified: tuple[msgspec.Raw, ...]
+    removed: tuple[msgspec.Raw, ...]
     next_cursor: str
     has_more: bool
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of a row that cannot be read."""
+
+    transaction_id: str = "?"
 
 
 class PlaidError(msgspec.Struct, frozen=True, kw_only=True):

@@ -134,6 +134,23 @@ async def test_a_lost_login_is_shown_until_it_is_mended_and_stops_no_other(
     assert money.sync.running.report()["parked"] == []
 
 
+async def test_a_row_of_another_form_is_shown_and_stops_nothing(money: MoneyBench) -> None:
+    cloud, (item,) = money.with_plaid("USD")
+    strange = cloud.store.book(item, -5.0, "RENT")
+    cloud.store.modify(item, strange, pending=None)
+    good = cloud.store.book(item, -7.0, "RENT")
+    await money.turn()
+    assert set(lines(money)) == {good}
+    (shown,) = money.sync.running.report()["parked"]
+    assert shown["id"] == f"plaid:{strange}"
+    assert "RENT" not in str(shown)
+    # The bank tells it again as it should be.
+    cloud.store.modify(item, strange, pending=False)
+    await money.turn()
+    assert set(lines(money)) == {good, strange}
+    assert money.sync.running.report()["parked"] == []
+
+
 async def test_money_without_a_currency_of_ours_is_shown_and_stops_nothing(
     money: MoneyBench,
 ) -> None:
