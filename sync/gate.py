@@ -8,11 +8,13 @@ import heapq
 import itertools
 import logging
 import random
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from appliance.kernel.clock import Clock, sleep
+from appliance.kernel.discreet import where
 from sync.ledger import Ledger
 from sync.manners import (
     Breaker,
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 # A probe must fit, with the longest wait before it, into ten seconds.
 PROBE_TIMEOUT_S: Final = 4.0
+# A full disk is no reason to ask it again at once.
+DISK_AWAY_S: Final = 1.0
 # How long the prober waits before it looks at a healthy breaker again, when nobody wakes it.
 IDLE_LOOK_S: Final = 60.0
 
@@ -238,7 +242,12 @@ class Gate:
             if self._breaker.standing in {Standing.DOWN, Standing.REFUSED} and (
                 self._now_ms() >= self._breaker.until_ms
             ):
-                await ask()
+                try:
+                    await ask()
+                except sqlite3.Error as error:
+                    # A full disk while the line is cut: whoever writes says so, and we go on.
+                    logger.warning("%s: a probe was not written down: %s", self.name, where(error))
+                    await sleep(self._clock, DISK_AWAY_S)
 
     async def _wait_for_the_limit(self) -> None:
         while wait_ms := self._limiter.wait_ms(self._now_ms()):
@@ -264,7 +273,9 @@ class Gate:
         if reply.status in self._judged_by_client:
             return
         if reply.status == HTTP_TOO_MANY:
-            wait_ms = retry_after_ms(reply.headers.get("retry-after"), now_ms)
+            # A time of day is told by their clock; ours may be days behind it.
+            date_ms = http_date_ms(reply.headers.get("date"))
+            wait_ms = retry_after_ms(reply.headers.get("retry-after"), date_ms or now_ms)
             self._settle(self._breaker.limited(now_ms, wait_ms, self._chance))
         elif reply.status in self._refusals:
             sentence = f"{self.name} refuses our credentials ({reply.status})"

@@ -183,8 +183,12 @@ class Feed:
             reply = await self._send(url)
             if not isinstance(reply, Answer) or reply.status not in REDIRECTS:
                 return reply if isinstance(reply, Answer) else None
-            there = urljoin(url, reply.headers.get("location", ""))
-            if urlsplit(url).scheme == "https" != urlsplit(there).scheme:
+            try:
+                there = urljoin(url, reply.headers.get("location", ""))
+                in_the_open = urlsplit(url).scheme == "https" != urlsplit(there).scheme
+            except ValueError:
+                break  # no address at all
+            if in_the_open:
                 break  # the address is a secret: it does not go over the line in the open
             url = there
         return Answer(status=HTTP_LOOP, headers={}, body=b"")

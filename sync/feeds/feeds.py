@@ -9,6 +9,7 @@ from typing import Any, Final
 from appliance.kernel.clock import Clock, sleep
 from appliance.kernel.tasks import Nursery
 from sync.feeds.feed import Feed, Looked
+from sync.looking import Looks
 from sync.manners import Standing, utc_text
 
 # The name under which all feeds are one counterparty: a hotel may have two hundred.
@@ -28,6 +29,7 @@ class Feeds:
         self._clock = clock
         self._wakers = {name: asyncio.Event() for name in self._feeds}
         self._on_news: Callable[[], None] = lambda: None
+        self._looks = Looks(clock)
 
     def __getitem__(self, name: str) -> Feed:
         return self._feeds[name]
@@ -83,7 +85,8 @@ class Feeds:
 
     def parked(self) -> list[dict[str, Any]]:
         """What waits for a person."""
-        return [each for feed in self._feeds.values() for each in feed.parked()]
+        waiting = [each for feed in self._feeds.values() for each in feed.parked()]
+        return [*waiting, *self._looks.parked()]
 
     def counterparty(self) -> dict[str, Any] | None:
         """All of them as one line of the report; None where there are none."""
@@ -126,13 +129,25 @@ class Feeds:
         for waker in self._wakers.values():
             waker.set()
 
+    async def _look_safely(self, name: str) -> Looked:
+        """One look; a file that nobody foresaw is one channel's matter."""
+        looked = Looked.BROKEN
+
+        async def look() -> bool:
+            nonlocal looked
+            looked = await self.look(name)
+            return True
+
+        await self._looks.safely(self._feeds[name].account.source, look)
+        return looked
+
     async def _look_for_ever(self, name: str, ready: Callable[[], Awaitable[None]]) -> None:
         # A booking of a room that the log has not told us yet would be for no room.
         await ready()
         waker = self._wakers[name]
         while True:
             waker.clear()
-            looked = await self.look(name)
+            looked = await self._look_safely(name)
             interval_s = self._feeds[name].account.interval_s
             wait_s = min(interval_s, SOONER_S.get(looked, interval_s))
             alarm = asyncio.ensure_future(sleep(self._clock, wait_s))

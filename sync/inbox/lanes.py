@@ -12,6 +12,7 @@ from appliance.kernel.clock import Clock, sleep, within
 from appliance.kernel.discreet import where
 from sync.inbox.delivery import Stored, UnreadableError
 from sync.inbox.inbox import Inbox
+from sync.inbox.store import count_open
 from sync.inbox.words import CrowdListener, Listener, NotYetError, PoisonedError
 from sync.inbox.writer import Connection, StoreAwayError
 
@@ -174,5 +175,4 @@ def _settle(db: Connection, ends: Sequence[_End], now_ms: int) -> int:
                 " sentence = '' WHERE seq = ? AND arrivals = ?",
                 (now_ms, seq, arrivals),
             )
-    row = db.execute("SELECT count(*) FROM inbox WHERE settled_ms IS NULL").fetchone()
-    return int(row[0])
+    return count_open(db)

@@ -37,6 +37,8 @@ KEY_AGE_MS_MAX: Final = 86_400_000
 # Keys in use at a time are two or three; a stranger's inventions must not fill the table.
 KEYS_MAX: Final = 32
 LOOK_UP_TIMEOUT_S: Final = 10.0
+# The vendor's word for a name that is none of its keys' (plaid.com/docs/errors/invalid-input).
+NO_SUCH_KEY: Final = "INVALID_WEBHOOK_VERIFICATION_KEY_ID"
 
 
 class Jwk(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +166,7 @@ class PlaidKeys:
         self._send = send
 
     async def look_up(self, key_id: str) -> Jwk | None:
-        """POST /webhook_verification_key/get; a 400 says that there is no such key."""
+        """POST /webhook_verification_key/get; what else is said with 400 is not about the key."""
         reply = await self._send(
             Request(
                 method="POST",
@@ -174,7 +176,7 @@ class PlaidKeys:
                 timeout_s=LOOK_UP_TIMEOUT_S,
             )
         )
-        if isinstance(reply, Answer) and reply.status == 400:
+        if isinstance(reply, Answer) and reply.status == 400 and _is_strange(reply.body):
             return None
         if not isinstance(reply, Answer) or reply.status != 200:
             raise NotYetError("Plaid does not say its key now")
@@ -183,6 +185,17 @@ class PlaidKeys:
         except msgspec.MsgspecError:
             raise NotYetError("Plaid's answer holds no key") from None
         return found if found.kid == key_id else None
+
+
+class _Error(msgspec.Struct):
+    error_code: str = ""
+
+
+def _is_strange(body: bytes) -> bool:
+    try:
+        return msgspec.json.decode(body, type=_Error).error_code == NO_SUCH_KEY
+    except msgspec.MsgspecError:
+        return False
 
 
 class _KeyAnswer(msgspec.Struct):

@@ -27,6 +27,7 @@ from sync.inbox.delivery import (
 )
 from sync.inbox.inbox import Inbox
 from sync.inbox.plaid import Jwk, KeyService, Plaid
+from sync.inbox.store import count_open
 from sync.inbox.words import PLAID, NotYetError
 from sync.inbox.writer import Connection, StoreAwayError
 
@@ -82,10 +83,13 @@ class Quarantine:
 
     async def run(self) -> None:
         """Look for ever."""
-        await self.take_up()
+        taken_up = False
         while True:
             self._inbox.quarantined.clear()
             try:
+                if not taken_up:
+                    await self.take_up()
+                    taken_up = True
                 await self.turn()
             except StoreAwayError as error:
                 logger.warning("inbox: %s", error)
@@ -125,7 +129,10 @@ class Quarantine:
         now = self._clock.read()
         if not now.sure:
             return 0
-        return await self._inbox.store.do(lambda db: _forget(db, now.wall_ms))
+        gone = await self._inbox.store.do(lambda db: _forget(db, now.wall_ms))
+        # What was given up makes room again, also where nothing is left to hand over.
+        self._inbox.open_items = await self._inbox.store.do(count_open)
+        return gone
 
     def _judge(self, stored: Stored, now: Moment) -> Judged | None:
         papers = msgspec.json.decode(stored.papers, type=_Papers)

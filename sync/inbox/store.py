@@ -106,6 +106,12 @@ def keep(db: Connection, arrival: Arrival, quarantined_max: int) -> Kept:
     return Kept.NEW if changed > 0 else Kept.KNOWN
 
 
+def count_open(db: Connection) -> int:
+    """How many items are not settled, whoever they wait for."""
+    row = db.execute("SELECT count(*) FROM inbox WHERE settled_ms IS NULL").fetchone()
+    return int(row[0])
+
+
 def _quarantined(db: Connection, source: str) -> int:
     row = db.execute(
         "SELECT count(*) FROM inbox WHERE state = 'quarantined' AND source = ?"

@@ -212,16 +212,19 @@ class Mews:
 
     def normalise(self, stored: Stored) -> Normalised:
         """Every entity once: an added one also comes as updated."""
-        try:
-            body = msgspec.json.decode(stored.raw, type=_MewsBody)
-        except msgspec.MsgspecError:
-            raise UnreadableError("Mews' webhook has no list of Events with ids") from None
+        events = _mapping(stored.raw).get("Events")
+        if not isinstance(events, list):
+            raise UnreadableError("Mews' webhook has no list of Events with ids")
         kinds, found = dict[str, None](), dict[Aggregate, None]()
-        for event in body.Events[:EVENTS_MAX]:
-            word = _type(event.Discriminator)
+        for event in events[:EVENTS_MAX]:
+            # One that is none of theirs takes no other with it.
+            part = event if isinstance(event, dict) else {}
+            word = _type(part.get("Discriminator"))
             kinds[word] = None
-            if id_ := _id(event.Value.Id):
+            if id_ := _id(_part(part, "Value").get("Id")):
                 found[Aggregate(kind=_mews_kind(word), id=id_)] = None
+        if events and not found:
+            raise UnreadableError("Mews' webhook has no list of Events with ids")
         return _normalised(stored, " ".join(kinds)[:TYPE_CHARS_MAX], list(found))
 
 
@@ -248,19 +251,6 @@ def digest(body: bytes) -> str:
 
 class _Named(msgspec.Struct):
     id: str = ""
-
-
-class _MewsValue(msgspec.Struct):
-    Id: str = ""
-
-
-class _MewsEvent(msgspec.Struct):
-    Discriminator: str
-    Value: _MewsValue
-
-
-class _MewsBody(msgspec.Struct):
-    Events: list[_MewsEvent]
 
 
 def _mews_kind(word: str) -> str:

@@ -11,6 +11,8 @@ import math
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from appliance.engines.stays.messages import LearnBooking
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 # Changes may become visible late, and rows move while we page (cloud.md 1.2, 1.3): reach back.
 OVERLAP_S: Final = 300
 WAITS_FOR_OURS: Final = "a write of ours to this booking is under way"
+# A version of a later day than this is no time of theirs; a day for every zone and clock.
+AHEAD_S: Final = 86_400
 HINTED: Final = "the vendor said that it changed"
 # What one answer does not show is asked for again: a hint once, what was seen before for so long.
 HINTED_ABSENT: Final = "the vendor said that it changed, and does not show it"
@@ -261,6 +265,7 @@ class Puller:
                     # A hint was followed, and it is no booking.
                     self._mirror.let_go(self.source.name, seen.upstream_id)
                     continue
+                seen = self._after_a_wrong_date(seen)  # noqa: PLW2901 - the same row, told anew
                 newness = self._newness(seen)
                 if newness in {Newness.SAME, Newness.OLDER}:
                     self._mirror.let_go(self.source.name, seen.upstream_id)
@@ -283,6 +288,17 @@ class Puller:
 
     def _newness(self, seen: Seen) -> Newness:
         return self._mirror.newness(self.source.name, seen.upstream_id, seen.version, seen.digest)
+
+    def _after_a_wrong_date(self, seen: Seen) -> Seen:
+        """A row that once said a time far ahead: all that comes until then counts as later.
+
+        Versions are times as text and begin with their day, at every vendor.
+        """
+        before, sure_s = self._mirror.booking(self.source.name, seen.upstream_id), self._sure_s()
+        if before is None or sure_s is None or seen.version >= before.version:
+            return seen
+        ahead = datetime.fromtimestamp(sure_s + AHEAD_S, UTC).date().isoformat()
+        return replace(seen, version=before.version) if before.version[:10] > ahead else seen
 
     def _must_wait(self, seen: Seen) -> bool:
         """Whether the row may be an echo of a write of ours that is not settled yet.

@@ -36,7 +36,7 @@ from sync.pms.guesty.words import (
     UnreadableError,
     moment,
 )
-from sync.pms.port import NotAskableError, NotFetchedError, Seen, Told
+from sync.pms.port import LOOKS, NotAskableError, NotFetchedError, Seen, Told
 
 logger = logging.getLogger(__name__)
 
@@ -349,10 +349,12 @@ class GuestySource:
         for guest_id in dict.fromkeys(record.guest_id for record in missing):
             if guest_id is None or guest_id in found:
                 continue
-            try:
-                found[guest_id] = await self._client.read(f"/guests-crud/{guest_id}")
-            except NotAskableError:
-                logger.info("guesty: a guest's profile is not there any more")
+            for _ in range(LOOKS):
+                try:
+                    found[guest_id] = await self._client.read(f"/guests-crud/{guest_id}")
+                    break
+                except NotAskableError:
+                    logger.info("guesty: a guest's profile is not there")
         return {name: guest for name, guest in found.items() if isinstance(guest, dict)}
 
     async def _guests_by_legacy(self, upstream_ids: Sequence[str]) -> dict[str, Any]:
@@ -368,7 +370,9 @@ class GuestySource:
                 rows = rows_of(await self._client.read(LEGACY, query))
             except (NotAskableError, NotPermittedError):
                 return found
-            found |= {str(row["guestId"]): row.get("guest") for row in rows if row.get("guestId")}
+            # One that is named and not told is asked for by itself.
+            told = [row for row in rows if row.get("guestId") and row.get("guest")]
+            found |= {str(row["guestId"]): row["guest"] for row in told}
         return found
 
     # -- what is kept ----------------------------------------------------------------------------

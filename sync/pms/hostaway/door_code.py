@@ -12,6 +12,7 @@ from sync.home import DoorCode, HomeAwayError
 from sync.outcome import Again, NotSent, Outcome, Refused, Succeeded
 from sync.pms.hostaway.client import Fine, HostawayClient, failure
 from sync.pms.hostaway.words import TITLE
+from sync.pms.port import LOOKS
 
 VENDOR: Final = "Nightporter"
 INSTRUCTION: Final = "Type the code at your room's door"
@@ -73,8 +74,11 @@ class DoorCodeField:
         )
 
     async def _read(self, upstream_id: str) -> dict[str, Any] | None:
-        row = await self._client.read(f"reservations/{upstream_id}")
-        return row if isinstance(row, dict) else None
+        for _ in range(LOOKS):
+            row = await self._client.read(f"reservations/{upstream_id}")
+            if isinstance(row, dict):
+                return row
+        return None
 
 
 def _fields(code: DoorCode | None) -> dict[str, str | None]:

@@ -8,7 +8,13 @@ from typing import Final
 from urllib.parse import urlencode
 
 from appliance.kernel.clock import Clock, sleep
-from sync.gate import PROBE_TIMEOUT_S, Gate, Held
+from sync.gate import (
+    HTTP_SERVER_ERROR,
+    HTTP_TOO_MANY,
+    PROBE_TIMEOUT_S,
+    Gate,
+    Held,
+)
 from sync.ledger import Ledger
 from sync.pms.hostaway.words import DAY_S, SOURCE, object_of
 from sync.transport import NoAnswer, Request
@@ -27,6 +33,13 @@ GAP_MS_MAX: Final = 3_600_000
 USUAL: Final = 3
 # What `expires_in` may say at most; they say 184 days, their text says two years.
 EXPIRES_S_MAX: Final = 800 * DAY_S
+DIGITS_MAX: Final = 12
+# Without a word of theirs, or with one that ends at once, we believe in a day.
+EXPIRES_S_DEFAULT: Final = DAY_S
+UNGIVEN: Final = (
+    "Hostaway gives no token for our account ({}): "
+    "look at sync.pms.client_id and its secret's file; asked again each minute"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +140,16 @@ class Tokens:
             return NoAnswer(sent=False, why=f"no token: {reply.why}")
         fields = object_of(reply.body) or {}
         text, expires_s = fields.get("access_token"), fields.get("expires_in")
-        if reply.status != 200 or not isinstance(text, str) or not isinstance(expires_s, int):
+        if reply.status != 200 or not isinstance(text, str) or not text:
+            if reply.status < HTTP_SERVER_ERROR and reply.status != HTTP_TOO_MANY:
+                # Answered, and with no token: a person must look, and nobody asks again and again.
+                self._gate.refuse(UNGIVEN.format(reply.status))
             return NoAnswer(sent=False, why=f"no token: answer {reply.status}")
-        return await self._got(text, min(max(expires_s, 0), EXPIRES_S_MAX))
+        if isinstance(expires_s, str) and expires_s.isascii() and expires_s.isdigit():
+            expires_s = int(expires_s[:DIGITS_MAX])
+        if not isinstance(expires_s, int) or expires_s <= EARLY_MS // 1000:
+            expires_s = EXPIRES_S_DEFAULT
+        return await self._got(text, min(expires_s, EXPIRES_S_MAX))
 
     async def _got(self, text: str, expires_s: int) -> str:
         self._counts_at_s = self._clock.monotonic() + DELAY_S

@@ -33,8 +33,9 @@ class WebhookLog:
     async def look_whether_there_is_one(self) -> None:
         """Only where a unified webhook is registered and enabled is anything written there."""
         reply = await self._client.ask("GET", HOOKS)
-        rows = reply.result if isinstance(reply, Fine) and isinstance(reply.result, list) else []
-        enabled = any(isinstance(row, dict) and row.get("isEnabled") == 1 for row in rows)
+        if not isinstance(reply, Fine) or not isinstance(reply.result, list):
+            return  # an answer that says nothing takes no hints away
+        enabled = any(isinstance(row, dict) and row.get("isEnabled") == 1 for row in reply.result)
         with self._ledger.transaction():
             self._ledger.keep(HAS_LOG, enabled)
 

@@ -8,6 +8,7 @@ which Mews' desk has cancelled meanwhile cuts nothing, and no guest's name is ke
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import msgspec
 
 from appliance.engines.doors.messages import CutKey, HolderKind, KeyReason, PrepareKey, Refusal
 from appliance.kernel.clock import Clock
+from appliance.kernel.discreet import where
 from appliance.kernel.messages import Answer, Command, Done, KernelRefusal, Refused
 from sync.home import Asked, Home, HomeAwayError, HomeSaidNoError
 from sync.ledger import Draft, Effect, Ledger, Priority
@@ -40,7 +42,7 @@ from sync.pms.mews.cutting import (
     wanted_of,
 )
 from sync.pms.mews.words import SOURCE, House
-from sync.pms.port import NotFetchedError
+from sync.pms.port import LOOKS, NotFetchedError
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +76,15 @@ class DeviceQueue:
             logger.info("mews: the device queue could not be read: %s", error)
             return False
         rows = fields.get("Commands")
-        names = (row.get("Id") for row in rows if isinstance(row, dict)) if rows else ()
-        self.heard([str(name) for name in names if name][:TAKEN_MAX])
+        if not isinstance(rows, list):
+            logger.info("mews: the device queue's answer has no list")
+            return False
+        names = (row.get("Id") for row in rows if isinstance(row, dict))
+        try:
+            self.heard([str(name) for name in names if name][:TAKEN_MAX])
+        except sqlite3.Error as error:
+            logger.warning("mews: the device queue was not written down: %s", where(error))
+            return False
         return True
 
     def heard(self, command_ids: Iterable[str]) -> None:
@@ -226,13 +235,17 @@ class MewsCommands:
     # -- Mews ------------------------------------------------------------------------------------
 
     async def _read(self, command_id: str) -> Wanted | None:
-        fields = await self._client.read("commands/getAllByIds", {"CommandIds": [command_id]})
-        rows = fields.get("Commands")
-        for row in rows if isinstance(rows, list) else []:
-            if isinstance(row, dict) and row.get("Id") == command_id:
-                if (wanted := wanted_of(row)) is None:
-                    raise NotFetchedError("the command is of no known form", answered=True)
-                return wanted
+        asked = {"CommandIds": [command_id]}
+        for _ in range(LOOKS):
+            fields = await self._client.read("commands/getAllByIds", asked)
+            rows = fields.get("Commands")
+            if not isinstance(rows, list):
+                raise NotFetchedError("the answer has no list of commands", answered=True)
+            for row in rows:
+                if isinstance(row, dict) and row.get("Id") == command_id:
+                    if (wanted := wanted_of(row)) is None:
+                        raise NotFetchedError("the command is of no known form", answered=True)
+                    return wanted
         return None
 
     async def _tell(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
+import sqlite3
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from appliance.kernel.clock import Clock, sleep
+from appliance.kernel.discreet import where
 from sync.ledger import Ledger
 from sync.pms.mews.client import MewsClient
 from sync.pms.mews.commands import DeviceQueue
 from sync.pms.mews.dial import Dialler
 from sync.pms.mews.stream import Dial, Hints, Stream
 from sync.pms.port import Hooks
+
+logger = logging.getLogger(__name__)
 
 # One check-in at Mews' desk is several events of one reservation within a blink: one read.
 LINGER_S: Final = 0.3
@@ -82,8 +87,12 @@ class MewsListening:
             self._reservations |= dict.fromkeys(hints.reservations)
             self._hinted.set()
         if hints.commands:
-            self.queue.heard(hints.commands)
             assert self._hooks is not None, "the tasks were started"
+            try:
+                self.queue.heard(hints.commands)
+            except sqlite3.Error as error:
+                logger.warning("mews: commands were not written down: %s", where(error))
+                self._queue_now.set()  # they are in the queue itself
             self._hooks.wake()
 
     async def _pass_on(self) -> None:
@@ -94,7 +103,11 @@ class MewsListening:
             await sleep(self._clock, LINGER_S)
             self._hinted.clear()
             hinted, self._reservations = self._reservations, {}
-            self._hooks.hint(list(hinted))
+            try:
+                self._hooks.hint(list(hinted))
+            except sqlite3.Error as error:
+                logger.warning("mews: hints were not written down: %s", where(error))
+                self._hooks.look()  # which finds what changed without them
 
     async def _look_at_queue(self) -> None:
         assert self._hooks is not None, "the tasks were started"

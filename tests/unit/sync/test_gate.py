@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +166,52 @@ async def test_what_the_vendor_says_is_left_is_waited_for(house: House) -> None:
     began_s = house.clock.monotonic()
     await house.all(house.send("a"), house.send("b"))
     assert house.clock.monotonic() - began_s >= 10
+
+
+def said_at(date_ms: int, **headers: str) -> Answer:
+    text = format_datetime(datetime.fromtimestamp(date_ms / 1000, UTC), usegmt=True)
+    return Answer(status=200, headers={"date": text, **headers})
+
+
+async def test_a_date_that_jumps_is_believed_when_it_is_said_twice(house: House) -> None:
+    now_ms, day_ms = house.clock.read().wall_ms, 86_400_000
+    for date_ms, believed_ms in (
+        (now_ms, now_ms),
+        (now_ms + day_ms, now_ms),
+        (now_ms + 1_000, now_ms + 1_000),
+        (now_ms + day_ms, now_ms + 1_000),
+        (now_ms - day_ms, now_ms + 1_000),
+        (now_ms - day_ms + 1_000, now_ms - day_ms + 1_000),
+    ):
+        house.vendor.answers = [said_at(date_ms)]
+        await house.gate.send_aside(Request(method="GET", url="x"))
+        assert house.gate.vendor_now_ms() == believed_ms
+
+
+async def test_until_when_to_wait_is_told_by_their_clock(house: House) -> None:
+    theirs_ms = house.clock.read().wall_ms + 3 * 86_400_000
+    until = format_datetime(datetime.fromtimestamp(theirs_ms / 1000 + 30, UTC), usegmt=True)
+    answer = said_at(theirs_ms, **{"retry-after": until})
+    house.vendor.answers = [replace(answer, status=429)]
+    await house.send("x")
+    assert house.gate.closed_ms() == 30_000
+
+
+async def test_a_full_disk_ends_no_prober(house: House) -> None:
+    house.vendor.answers = [NoAnswer(sent=True, why="cut")] * 3
+    for _ in range(3):
+        await house.gate.send_aside(Request(method="GET", url="x"))
+    assert house.gate.closed_ms()
+    full = [2]
+
+    async def ask() -> None:
+        if full[0]:
+            full[0] -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        await house.send("probe", probe=True)
+
+    probing = asyncio.ensure_future(house.gate.probe_for_ever(ask))
+    await house.clock.advance(20)
+    assert house.standing is Standing.OK
+    assert not probing.done()
+    probing.cancel()

@@ -123,6 +123,7 @@ async def test_a_redirect_is_followed_and_the_day_is_the_propertys(bench: Bench)
         [there("/round.ics")] * (REDIRECTS_MAX + 1),
         [Answer(status=404)],
         [Answer(status=302)] * (REDIRECTS_MAX + 1),
+        [there("https://[5ecret")],
     ],
 )
 async def test_a_way_that_leads_nowhere_changes_nothing(
@@ -217,3 +218,19 @@ def test_the_settings_name_feeds_and_their_secrets(tmp_path: Path) -> None:
 
 def test_an_account_does_not_show_its_address() -> None:
     assert "5ecret" not in repr(dataclasses.replace(ACCOUNT, name="hill"))
+
+
+async def test_a_look_that_nobody_foresaw_stops_no_feed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    assert await bench.look() is Looked.READ
+    feeds = bench.running.feeds
+    monkeypatch.setattr("sync.feeds.feed.read", broken)
+    assert await feeds._look_safely("sea") is Looked.BROKEN
+    assert "ZeroDivisionError" in str(bench.running.report()["parked"])
+    monkeypatch.undo()
+    assert await feeds._look_safely("sea") is Looked.READ
+    assert bench.running.report()["parked"] == []

@@ -73,7 +73,7 @@ async def test_what_is_parked_is_reported_and_decided(bench: SyncBench) -> None:
     await reception.lanes.turn(MEWS)
     await reception.look()
     parked = [each for each in running.report()["parked"] if each["id"].startswith("inbox:")]
-    assert [each["sentence"] for each in parked] == ["Mews' webhook has no list of Events with ids"]
+    assert [each["sentence"] for each in parked] == ["the body is no JSON object"]
     status = (await _answer(running, b'["status"]'))["status"]
     (mews,) = status["webhooks"]
     assert (mews["source"], mews["parked"], mews["count_new"]) == (MEWS, 1, 1)

@@ -234,7 +234,9 @@ async def test_how_the_vendor_is_asked_for_a_key() -> None:
     keys = PlaidKeys(base_url="https://x", client_id="c", secret="s", send=send)
     answers[:] = [
         Answer(status=200, body=json.dumps({"key": signer.jwk(), "request_id": "r"}).encode()),
-        Answer(status=400, body=b"{}"),
+        Answer(status=400, body=b'{"error_code": "INVALID_WEBHOOK_VERIFICATION_KEY_ID"}'),
+        Answer(status=400, body=b'{"error_code": "INVALID_API_KEYS"}'),
+        Answer(status=400, body=b"<html>"),
         NoAnswer(sent=True, why="cut"),
         Answer(status=200, body=b"{}"),
     ]
@@ -244,6 +246,6 @@ async def test_how_the_vendor_is_asked_for_a_key() -> None:
     assert msgspec.json.decode(asked[0].body) == {"client_id": "c", "secret": "s", "key_id": KEY_ID}
     assert asked[0].url == "https://x/webhook_verification_key/get"
     assert await keys.look_up(KEY_ID) is None
-    for _ in range(2):
+    for _ in range(4):
         with pytest.raises(NotYetError):
             await keys.look_up(KEY_ID)

@@ -265,3 +265,29 @@ async def test_a_trace_that_came_along_goes_on(house: InboxHouse) -> None:
     await house.post(Posted(path=posted.path, headers=headers, body=posted.body))
     await house.turn()
     assert house.ears["mews"].events[0].trace == trace
+
+
+async def test_one_odd_event_of_mews_takes_no_other_with_it(house: InboxHouse) -> None:
+    good = webhooks.mews("r1")
+    body = json.loads(good.body)
+    body["Events"][:0] = [
+        None,
+        {},
+        {"Discriminator": "ServiceOrderUpdated", "Value": None},
+        {"Discriminator": None, "Value": {"Id": "x"}},
+        {"Discriminator": "ServiceOrderUpdated", "Value": {"Id": 7}},
+    ]
+    await house.post(Posted(path=good.path, headers={}, body=json.dumps(body).encode()))
+    await house.turn()
+    assert house.ears["mews"].events[0].ids(RESERVATION) == ["7", "r1"]
+
+
+async def test_what_was_given_up_makes_room_again(house: InboxHouse) -> None:
+    """Nothing is left to hand over then, so nobody else counts."""
+    broken = Posted(path=webhooks.mews("r1").path, headers={}, body=b"{}")
+    await house.post(broken)
+    await house.turn()
+    assert house.inbox.open_items == 1
+    house.clock.later(31 * 86_400)
+    await house.quarantine.forget()
+    assert house.inbox.open_items == 0

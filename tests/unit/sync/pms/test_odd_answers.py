@@ -6,15 +6,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.guesty_bench import GuestyBench, guesty_bench
 from support.hostaway_bench import HostawayBench, hostaway_bench
 from support.odd_answers import dated, once, put_between, rows_changed, said
 from support.sync_bench import SyncBench, sync_bench
+from sync.ledger import EffectState
+from sync.manners import Standing
+from sync.pms.hostaway.webhook_log import HAS_LOG
 from sync.pms.mews.source import HOUSE
 from sync.pms.mews.words import House
 from sync.transport import Answer, Request
+from twin.clouds.mews.words import State
 
 RESERVATIONS = "reservations/getAll"
 DAYS_3_S = 3 * 86_400
@@ -293,3 +298,95 @@ async def test_hostaway_an_empty_page_of_a_list_that_has_rows_is_not_its_end(
     )
     await hostaway.turns(5)
     assert len(learned(hostaway)) == 1
+
+
+# -- what one answer must not set for long -------------------------------------------------------
+
+
+async def test_a_row_that_was_dated_ahead_is_still_followed(mews: SyncBench) -> None:
+    between = put_between(mews)
+    upstream = mews.book_upstream()
+    between.change = once(
+        RESERVATIONS,
+        rows_changed("Reservations", lambda row: row.update(UpdatedUtc="2199-01-01T00:00:00Z")),
+        times=1000,
+    )
+    await mews.turn()
+    between.change = None
+    store = mews.clouds.mews.store
+    store.reservations[upstream].state = State.CANCELED
+    store.touch(store.reservations[upstream])
+    await mews.turns(3)
+    told = learned(mews)
+    assert [body["state"] for body in told] == ["confirmed", "cancelled"]
+    versions = [str(body["upstream_version"]) for body in told]
+    assert versions == sorted(versions)
+
+
+async def test_guesty_a_guest_whom_the_older_list_only_names_is_read(guesty: GuestyBench) -> None:
+    between = put_between(guesty)
+    both = [guesty.book_there(), guesty.book_there()]
+
+    def nameless(request: Request, reply: Answer) -> Answer:
+        if "guest+guestId" not in request.url:
+            return reply
+        return rows_changed("results", lambda row: row.update(guest=None))(reply)
+
+    between.change = nameless
+    await guesty.turns(2)
+    assert [body["guests"][0]["family"] for body in learned(guesty)] == ["Hopper"] * len(both)
+
+
+async def test_guesty_a_guest_who_is_not_there_once_is_named_all_the_same(
+    guesty: GuestyBench,
+) -> None:
+    between = put_between(guesty)
+    guesty.book_there()
+    between.change = once("/guests-crud/", said({}, 404))
+    await guesty.turns(2)
+    (body,) = learned(guesty)
+    assert body["guests"][0]["family"] == "Hopper"
+
+
+@pytest.mark.parametrize("expires", ["15897600", None, 0, 15897600.5])
+async def test_hostaway_a_token_whose_end_is_told_otherwise_is_used(
+    hostaway: HostawayBench, expires: object
+) -> None:
+    between = put_between(hostaway)
+
+    def told(reply: Answer) -> Answer:
+        fields = msgspec.json.decode(reply.body)
+        return said({**fields, "expires_in": expires})(reply)
+
+    between.change = once("/accessTokens", told, times=1000)
+    hostaway.book_upstream()
+    await hostaway.turns(3)
+    assert len(learned(hostaway)) == 1
+    assert hostaway.source._client.tokens.asked_in_a_day() == 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 422])
+async def test_hostaway_an_answer_without_a_token_is_shown_and_not_asked_for_in_a_rush(
+    hostaway: HostawayBench, status: int
+) -> None:
+    between = put_between(hostaway)
+    between.change = once("/accessTokens", said({"error": "x"}, status), times=1000)
+    hostaway.sell()
+    await hostaway.turns(20, seconds=2)
+    assert hostaway.source._client.tokens.asked_in_a_day() <= 2
+    assert hostaway.running.gates["hostaway"].breaker.standing is Standing.REFUSED
+    between.change = None
+    await hostaway.heal()
+    assert hostaway.effect("pms.book").state is EffectState.SUCCEEDED
+
+
+async def test_hostaway_one_odd_answer_takes_no_hints_of_the_log_away(
+    hostaway: HostawayBench,
+) -> None:
+    between = put_between(hostaway)
+    hostaway.register_webhook()
+    await hostaway.turns(2)
+    await hostaway.clock.advance(DAYS_3_S)
+    between.change = once("/webhooks/unifiedWebhooks", said({"status": "fail"}, 500))
+    await hostaway.turns(2)
+    assert hostaway.running.ledger.kept(HAS_LOG, bool, default=False)

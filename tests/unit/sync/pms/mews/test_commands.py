@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from appliance.engines.doors.messages import Refusal
+from support.odd_answers import once, put_between, said
 from support.sync_bench import SyncBench, sync_bench
 from sync.ledger import EffectState
 from sync.pms.mews.commands import DeviceQueue
@@ -316,3 +317,18 @@ async def test_no_name_of_a_guest_is_kept_of_a_command(desk: Desk) -> None:
         (effect.id, effect.id),
     ).fetchall()
     assert "Hopper" not in str((effect.body, rows))
+
+
+@pytest.mark.parametrize("odd", [{}, {"Commands": None}, {"Commands": []}])
+async def test_one_answer_without_the_command_does_not_end_it(
+    tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    async with sync_bench(tmp_path) as bench:
+        between = put_between(bench)
+        desk = Desk(bench)
+        await desk.settle_in()
+        command = desk.ask()
+        between.change = once("commands/getAllByIds", said(odd))
+        await desk.take(rounds=4)
+        assert desk.cut() == [DOOR]
+        assert command.state is CommandState.PROCESSED
