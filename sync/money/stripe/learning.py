@@ -63,17 +63,24 @@ class Learning:
     def take(self, rows: Iterable[Row]) -> None:
         """Each object once, whatever its kind; what is not ours is left alone."""
         for row in rows:
-            match row.get("object"):
-                case "payment_intent":
-                    self._intent(row)
-                case "refund":
-                    self._refund(row)
-                case "setup_intent":
-                    self._set_up(row)
-                case "dispute":
-                    self._dispute(row)
-                case _:
-                    continue
+            try:
+                self._take(row)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                # An object of a newer form than ours: it is left out and said, the others go on.
+                logger.exception("a %s of Stripe's could not be read", row.get("object"))
+
+    def _take(self, row: Row) -> None:
+        match row.get("object"):
+            case "payment_intent":
+                self._intent(row)
+            case "refund":
+                self._refund(row)
+            case "setup_intent":
+                self._set_up(row)
+            case "dispute":
+                self._dispute(row)
+            case _:
+                pass
 
     def open_ones(self) -> list[tuple[str, str]]:
         """The objects of ours that may still change there or may be strays, as (kind, id)."""

@@ -149,6 +149,21 @@ async def test_a_hold_that_ran_out_is_told(money: MoneyBench) -> None:
     assert (noted["state"], noted["code"]) == ("expired", "abandoned")
 
 
+async def test_an_object_of_another_form_keeps_no_other_away(money: MoneyBench) -> None:
+    money.sync.ask_deposit()
+    await money.turn()
+    money.ask_refund()
+    await money.turn()
+    (charge,) = money.store.charges.rows
+    del disputes.opened(money.store, charge)["currency"]
+    (refund,) = money.store.refunds.rows
+    refunds.fails(money.store, refund)
+    await money.turn()
+    assert money.said("dispute") == []
+    assert money.said("refund")[-1]["state"] == "declined"
+    assert await money.sync.clock.run_until(money.sync.running.lookers[0].look(), limit_s=60)
+
+
 async def test_kronur_are_asked_for_and_told_in_kronur(money: MoneyBench) -> None:
     money.ask_pay_link(amount_minor=9_900, currency="ISK")
     await money.turn()
