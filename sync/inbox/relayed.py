@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from appliance.kernel.clock import Clock, sleep
+from appliance.kernel.discreet import where
 from sync.inbox.delivery import Delivery, Moment, Verdict
 from sync.inbox.inbox import OPEN_MAX, QUARANTINED_MAX, Inbox
 from sync.inbox.store import Arrival, Kept, keep
@@ -100,7 +101,8 @@ class Relayed:
         self._check(page, after)
         if not page.hints:
             return 0
-        arrivals = [arrival for hint in page.hints if (arrival := self._arrival(hint)) is not None]
+        found = (self._arrival_of(hint) for hint in page.hints)
+        arrivals = [arrival for arrival in found if arrival is not None]
         last = page.hints[-1].seq
         kept = await self._inbox.store.do(
             lambda db: _store(db, arrivals, (pairing.mailbox, epoch, last))
@@ -147,6 +149,15 @@ class Relayed:
             if not equal(hint.mac, hint_mac(self._account.pairing, page.epoch, hint)):
                 raise RelayError("the relay's answer was not made with our key")
             after = hint.seq
+
+    def _arrival_of(self, hint: Hint) -> Arrival | None:
+        """One that breaks here would come first again after each start: it is left out."""
+        try:
+            return self._arrival(hint)
+        except Exception as error:  # noqa: BLE001 - one hint's fault stops neither pull nor role
+            logger.error("inbox: a hint of %s broke: %s", hint.source, where(error))  # noqa: TRY400 - see `where`
+            self._inbox.counts[hint.source, "broken"] += 1
+            return None
 
     def _arrival(self, hint: Hint) -> Arrival | None:
         vendor = self._inbox.vendors.get(hint.source)

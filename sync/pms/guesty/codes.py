@@ -14,6 +14,7 @@ from sync.outcome import Expired, NotSent, Outcome, Refused, Succeeded
 from sync.pms.answers import Said
 from sync.pms.guesty.client import Fine, GuestyClient, failure, id_of, rows_of
 from sync.pms.guesty.source import LEGACY, RESERVATIONS
+from sync.pms.port import LOOKS
 
 # The appliance restarts within seconds.
 AWAY_WAIT_MS: Final = 2_000
@@ -88,13 +89,14 @@ class GuestyCodes:
             ("reservationIds[]", upstream_id),
             ("mergeAccommodationFarePriceComponents", "true"),
         ]
-        for row in rows_of(await self._client.read(RESERVATIONS, query)):
-            if id_of(row) != upstream_id:
-                continue
-            notes = row.get("notes")
-            inner = notes.get("keyCode") if isinstance(notes, dict) else None
-            found = row.get("keyCode") if inner is None else inner
-            return found if isinstance(found, str) else None
+        for _ in range(LOOKS):
+            for row in rows_of(await self._client.read(RESERVATIONS, query)):
+                if id_of(row) != upstream_id:
+                    continue
+                notes = row.get("notes")
+                inner = notes.get("keyCode") if isinstance(notes, dict) else None
+                found = row.get("keyCode") if inner is None else inner
+                return found if isinstance(found, str) else None
         return None
 
     def _remember(self, mark: str, *, ours: bool) -> None:

@@ -353,8 +353,9 @@ class GuestySource:
                 try:
                     found[guest_id] = await self._client.read(f"/guests-crud/{guest_id}")
                     break
-                except NotAskableError:
-                    logger.info("guesty: a guest's profile is not there")
+                except (NotAskableError, NotPermittedError) as error:
+                    # A booking without its guest's name is worth more than none.
+                    logger.warning("guesty: a guest's profile cannot be had: %s", error)
         return {name: guest for name, guest in found.items() if isinstance(guest, dict)}
 
     async def _guests_by_legacy(self, upstream_ids: Sequence[str]) -> dict[str, Any]:

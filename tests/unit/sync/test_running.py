@@ -7,7 +7,6 @@ import pytest
 from appliance.engines.stays.messages import CheckedIn
 from support.sync_bench import ARRIVAL, DEPARTURE, SyncBench
 from sync.ledger import Draft, EffectState
-from sync.running import Running
 from twin.clouds.faults import Fault
 from twin.clouds.mews import State
 from twin.line import Cut
@@ -225,7 +224,7 @@ async def test_a_person_reads_the_whole_story_and_may_retry(bench: SyncBench) ->
     bench.running.mirror.put_room_type("double", "Double", None)
     await bench.running.follower.turn()
     name, category = next(iter(store.categories.items()))
-    await park_the_sale(bench.running)
+    await park_the_sale(bench)
     effect = bench.effect("pms.book")
     assert effect.state is EffectState.PARKED
     bench.running.mirror.put_room_type("double", category.name, name)
@@ -235,10 +234,12 @@ async def test_a_person_reads_the_whole_story_and_may_retry(bench: SyncBench) ->
     assert "no effect" in bench.running.retry("eff_unknown")
 
 
-async def park_the_sale(running: Running) -> None:
-    """Let the box's type be one that Mews does not have."""
-    running.mirror.put_room_type("double", "Double", "not an id of theirs")
-    await running.carrier.step()
+async def park_the_sale(bench: SyncBench) -> None:
+    """Let the box's type be one that Mews does not have: it says so twice."""
+    bench.running.mirror.put_room_type("double", "Double", "not an id of theirs")
+    for _ in range(2):
+        await bench.running.carrier.step()
+        await bench.clock.advance(2)
 
 
 async def _back_with_a_check_in_waiting(bench: SyncBench) -> str:

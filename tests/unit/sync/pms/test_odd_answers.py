@@ -223,7 +223,7 @@ async def test_a_guest_who_cannot_be_read_hides_no_other_booking(guesty: GuestyB
         if "guest+guestId" in request.url:
             return said({"results": []})(reply)
         alone = f"/guests-crud/{spoilt.guest_id}" in request.url
-        return said({}, 403)(reply) if alone else reply
+        return said({}, 500)(reply) if alone else reply
 
     between.change = changed
     await guesty.turns(4)
@@ -390,3 +390,18 @@ async def test_hostaway_one_odd_answer_takes_no_hints_of_the_log_away(
     between.change = once("/webhooks/unifiedWebhooks", said({"status": "fail"}, 500))
     await hostaway.turns(2)
     assert hostaway.running.ledger.kept(HAS_LOG, bool, default=False)
+
+
+async def test_guesty_a_house_that_may_not_read_guests_has_its_bookings(
+    guesty: GuestyBench,
+) -> None:
+    between = put_between(guesty)
+    both = {guesty.book_there().id, guesty.book_there().id}
+
+    def refused(request: Request, reply: Answer) -> Answer:
+        guests = "/guests-crud/" in request.url or "guest+guestId" in request.url
+        return said({}, 403)(reply) if guests else reply
+
+    between.change = refused
+    await guesty.turns(3)
+    assert {body["upstream_id"] for body in learned(guesty)} == both

@@ -16,8 +16,10 @@ import pytest
 from support import webhooks
 from support.inbox_house import InboxHouse, SetClock, inbox_house
 from support.webhooks import HOSTAWAY_LOGIN, HOSTAWAY_TOKEN, STRIPE_SECRET, Posted
+from sync.inbox.delivery import Delivery, Judged
 from sync.inbox.endpoint import listen
 from sync.inbox.relayed import RelayAccount, Relayed, RelayError
+from sync.inbox.vendors import Mews
 from sync.inbox.words import HOSTAWAY, STRIPE
 from sync.relay import mailboxes as boxes
 from sync.relay.mailboxes import Mailboxes
@@ -329,3 +331,18 @@ def test_no_two_hints_share_a_proof() -> None:
         )
     }
     assert len(proofs) == 6
+
+
+async def test_a_hint_that_breaks_here_takes_no_other_with_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Mews, delivery: Delivery) -> Judged:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Mews, "judge", broken)
+    for posted in (webhooks.mews("a"), webhooks.hostaway(7)):
+        assert await place.post(posted) == 200
+    assert await place.relayed.pull() == 1
+    assert await place.relayed.pull() == 0
+    await place.house.turn()
+    assert place.house.ears["hostaway"].ids == ["7"]

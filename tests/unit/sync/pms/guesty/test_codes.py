@@ -7,9 +7,11 @@ import logging
 import pytest
 
 from support.guesty_bench import GuestyBench
+from support.odd_answers import put_between, said
 from support.sync_bench import FRIDAY_MS
 from sync.home import DoorCode
 from sync.ledger import Draft, EffectState, Priority
+from sync.transport import Answer, Request
 from twin.clouds.faults import Fault
 from twin.clouds.guesty.records import Reservation
 
@@ -116,3 +118,19 @@ async def test_the_code_is_in_no_file_of_ours_and_in_no_log(
     assert DIGITS.encode() not in bench.settings.ledger_path.read_bytes()
     assert DIGITS not in caplog.text
     assert DIGITS not in str(bench.running.report())
+
+
+async def test_one_answer_without_the_booking_parks_no_code(bench: GuestyBench) -> None:
+    between = put_between(bench)
+    one = await known(bench, legacy=False)
+    reads = [0]
+
+    def sparse(request: Request, reply: Answer) -> Answer:
+        if "/v1/reservations-v3?reservationIds" not in request.url or not one.notes:
+            return reply
+        reads[0] += 1
+        return said([])(reply) if reads[0] == 1 else reply
+
+    between.change = sparse
+    assert await tell(bench, code()) is EffectState.SUCCEEDED
+    assert reads[0] > 1
