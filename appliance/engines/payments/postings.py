@@ -57,7 +57,8 @@ TABLES: Final = ("payments_posted",)
 # Who carries which means of payment: cloud.md 2.1 and 2.3.
 CARDS: Final = "stripe"
 LINKS: Final = "ccavenue"
-_CLEARING: Final = {"saved_card": CARDS, "hold": CARDS, "pay_link": LINKS}
+# A link may be either's; the ids of Stripe's PaymentIntents say whose they are.
+STRIPE_PAYMENT: Final = "pi_"
 # In these phases a stay has a guest ledger; before and beside them money for it is a deposit.
 _HERE: Final = frozenset({"in_house", "departed"})
 
@@ -74,13 +75,20 @@ def _owes(db: Connection, stay_id: str, folio: str = "guest") -> str:
     return journal.deposits(stay_id)
 
 
-def _has(db: Connection, means: str, recorded: Recorded) -> str:
+def _carrier(means: str, provider_ref: str | None) -> str:
+    """Who has taken money that came by these means under this reference."""
+    if means != "pay_link" or (provider_ref or "").startswith(STRIPE_PAYMENT):
+        return CARDS
+    return LINKS
+
+
+def _has(db: Connection, means: str, provider_ref: str | None, recorded: Recorded) -> str:
     """Where money that came by these means lies."""
     if means in {"cash", "slip"}:
         return drawer_account(db, means, recorded.who.terminal)
     if means == "stray":
         return journal.UNALLOCATED
-    return journal.clearing(_CLEARING[means])
+    return journal.clearing(_carrier(means, provider_ref))
 
 
 # -- nights and fees ---------------------------------------------------------------------------
@@ -222,7 +230,7 @@ def _billed(db: Connection, event: FolioBilled, recorded: Recorded) -> None:
 
 def _settled(db: Connection, event: PaymentSettled, recorded: Recorded) -> None:
     owes = _owes(db, event.stay_id, event.folio)
-    has = _has(db, event.means, recorded)
+    has = _has(db, event.means, event.provider_ref, recorded)
     legs = moved(has, owes, event.amount_minor, event.currency)
     journal.post(db, recorded, "payment", event.payment_id, legs)
 
@@ -256,7 +264,7 @@ def _refunded(db: Connection, event: PaymentRefunded, recorded: Recorded) -> Non
     ).fetchone()
     if row is None:
         owes = _owes(db, event.stay_id, folio_of_payment(db, event.payment_id))
-        has = _has(db, event.means, recorded)
+        has = _has(db, event.means, _ref_of(db, event.payment_id), recorded)
     else:
         owes = journal.REFUNDS_PAYABLE
         has = journal.clearing(_provider(db, event))
@@ -266,7 +274,7 @@ def _refunded(db: Connection, event: PaymentRefunded, recorded: Recorded) -> Non
 
 def _provider(db: Connection, event: PaymentRefunded) -> str:
     if event.means != "stray":
-        return _CLEARING[event.means]
+        return _carrier(event.means, _ref_of(db, event.payment_id))
     # Given back as it was found, or as the payment of the stay that it was settled to.
     row = db.execute(
         "SELECT provider FROM payments_stray WHERE stray_id = ?1 OR provider_ref ="
@@ -274,6 +282,13 @@ def _provider(db: Connection, event: PaymentRefunded) -> str:
         (event.payment_id,),
     ).fetchone()
     return str(row[0]) if row and row[0] else CARDS
+
+
+def _ref_of(db: Connection, payment_id: str) -> str | None:
+    row = db.execute(
+        "SELECT provider_ref FROM payments_payment WHERE payment_id = ?", (payment_id,)
+    ).fetchone()
+    return row[0] if row else None
 
 
 def _second(db: Connection, event: SecondChargeFound, recorded: Recorded) -> None:

@@ -18,6 +18,7 @@ from appliance.engines.payments import journal
 from appliance.engines.payments.drawer_messages import CloseDrawer, OpenDrawer
 from appliance.engines.payments.journal import Leg, UnbalancedError
 from appliance.engines.payments.messages import (
+    AskPayLink,
     BillFolio,
     CaptureHold,
     CorrectCharge,
@@ -28,6 +29,7 @@ from appliance.engines.payments.messages import (
     NoteCapture,
     NoteDispute,
     NoteIntent,
+    NotePayLink,
     NoteRefund,
     NoteStrayPayment,
     PostCharge,
@@ -208,6 +210,20 @@ def test_a_refund_is_owed_from_the_moment_it_is_asked_for(hotel: Hotel, stay: st
     assert books(hotel) == {"clearing:stripe": 5_000, f"deposits:{stay}": -5_000}
     refund_id = hotel.done(refund)["refund_id"]
     hotel.done(NoteRefund(refund_id=refund_id, state=S.SUCCEEDED), SYNC)
+    assert books(hotel) == {}
+
+
+@pytest.mark.parametrize(("ref", "holder"), [("pi_1", "stripe"), ("113012345678", "ccavenue")])
+def test_a_paid_link_lies_with_whoever_took_it(
+    hotel: Hotel, stay: str, ref: str, holder: str
+) -> None:
+    link_id = hotel.done(AskPayLink(stay_id=stay, **EUROS))["link_id"]
+    paid = NotePayLink(link_id=link_id, state=S.SUCCEEDED, provider_ref=ref, **EUROS)
+    hotel.done(paid, SYNC)
+    assert books(hotel) == {f"clearing:{holder}": 5_000, f"deposits:{stay}": -5_000}
+    [(payment_id,)] = hotel.rows("SELECT payment_id FROM payments_payment")
+    refund = RefundPayment(payment_id=payment_id, reason="ill", **EUROS)
+    hotel.done(NoteRefund(refund_id=hotel.done(refund)["refund_id"], state=S.SUCCEEDED), SYNC)
     assert books(hotel) == {}
 
 
