@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 # Changes may become visible late, and rows move while we page (cloud.md 1.2, 1.3): reach back.
 OVERLAP_S: Final = 300
+# A page that came short within a list cannot be told from a true one: once a week, on a quiet look,
+# the whole is read. Where that fails it is put off for an hour, and the looks go on.
+WHOLE_AGE_S: Final = 7 * 86_400
+WHOLE_AGAIN_S: Final = 3_600
 WAITS_FOR_OURS: Final = "a write of ours to this booking is under way"
 # A version of a later day than this is no time of theirs; a day for every zone and clock.
 AHEAD_S: Final = 86_400
@@ -138,6 +142,25 @@ class Puller:
         if mark != mark_s:
             with self._ledger.transaction():
                 self._ledger.keep(self._mark, mark)
+        if mark_s is None or not self._is_long(mark_s):
+            await self._sweep(read=mark_s is None)
+
+    async def _sweep(self, *, read: bool) -> None:
+        """The whole, where it was not read for a week; `read`: this look has just done it."""
+        name, now_s = f"{self.source.name}.whole_s", self._sure_s()
+        if now_s is None:
+            return
+        swept_s = self._ledger.kept(name, int)
+        if not read and swept_s is not None:
+            if now_s - swept_s < WHOLE_AGE_S:
+                return
+            try:
+                await self._take_all(self.source.everything(now_s))
+            except NotFetchedError as error:
+                logger.info("%s: the weekly look was put off: %s", self.source.name, error)
+                now_s += WHOLE_AGAIN_S - WHOLE_AGE_S
+        with self._ledger.transaction():
+            self._ledger.keep(name, now_s)
 
     def _is_long(self, mark_s: int | None) -> bool:
         """Whether the overlap of the next look does not reach all that this one looked at."""

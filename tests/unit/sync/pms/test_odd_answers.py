@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,31 @@ async def test_hostaway_a_row_from_the_future_moves_no_mark(hostaway: HostawayBe
     hostaway.book_upstream()
     await hostaway.turns(3)
     assert len({body["upstream_id"] for body in learned(hostaway)}) == 2
+
+
+async def test_a_page_that_came_short_is_made_up_for_within_a_week(mews: SyncBench) -> None:
+    between = put_between(mews)
+    mews.book_upstream()
+    await mews.turns(2)
+    mews.book_upstream()
+    hidden = mews.book_upstream()
+
+    def short(reply: Answer) -> Answer:
+        fields = msgspec.json.decode(reply.body)
+        rows = fields["Reservations"]
+        fields["Reservations"] = [row for row in rows if row["Id"] != hidden]
+        return replace(reply, body=msgspec.json.encode(fields))
+
+    # Once the overlap is past, nothing but the whole knows of it.
+    between.change = once(RESERVATIONS, short, times=1000)
+    await mews.turns(8)
+    between.change = None
+    await mews.turns(3)
+    assert len({body["upstream_id"] for body in learned(mews)}) == 2
+    for _ in range(9):
+        await mews.clock.advance(86_000)
+        await mews.turns(4)
+    assert hidden in {body["upstream_id"] for body in learned(mews)}
 
 
 # -- what is held to be fetched again ------------------------------------------------------------
