@@ -295,7 +295,7 @@ def test_no_card_number_enters_by_any_text(hotel: Hotel) -> None:
     for command in texts:
         assert hotel.refused(command) == Refusal.CARD_NUMBER
     everything = str(hotel.rows("SELECT * FROM event")) + str(hotel.rows("SELECT * FROM answered"))
-    assert "4242" not in everything
+    assert "42424242" not in everything.replace(" ", "")
 
 
 def test_a_note_says_something_and_is_no_novel(hotel: Hotel) -> None:
