@@ -33,9 +33,7 @@ class Wish:
     item_id: str
     act: ParkedAct
     asked_ms: int  # by the box's clock, as the fact says
-    changes: dict[str, str] = field(
-        default_factory=dict
-    )  # of EDIT: what the vendor is told instead
+    changes: dict[str, str] = field(default_factory=dict)  # of EDIT: what is told instead
 
 
 Act = Callable[[ParkedAct, str, Mapping[str, str]], Awaitable[str]]
@@ -105,7 +103,7 @@ async def _done(act: Act, wish: Wish) -> str:
         raise
     except Exception as error:  # noqa: BLE001 - one item is no reason to stop at all others (law 5)
         logger.error("parked %s: %s", wish.item_id, where(error))  # noqa: TRY400 - see `where`
-        return f"Nightporter itself failed on it ({type(error).__name__})"
+        return f"Nightporter itself failed on it ({type(error).__name__}); look, then ask again"
 
 
 def _answer(ledger: Ledger, wish: Wish, sentence: str, now_ms: int) -> None:

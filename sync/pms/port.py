@@ -24,7 +24,8 @@ from sync.outcome import Again, NotSent
 # (anchors.md Y2). A page that a vendor cannot give in this time is asked for in smaller ones.
 ACT_TIMEOUT_S: Final = 6.0
 LIST_TIMEOUT_S: Final = 6.0
-# A vendor whose pages cannot be made smaller gets more time with each one that did not come.
+# A vendor whose pages cannot be made smaller gets more time with each one that did not come while
+# it answered something else (sync.pms.patience).
 LIST_TIMEOUT_S_MAX: Final = 20.0
 # No booking system has idempotency keys, so one that is slow could carry out a request after we
 # gave it up and looked. A minute is what gateways hold a request for at most.

@@ -17,8 +17,10 @@ from appliance.engines.payments.messages import (
     RefundAsked,
 )
 from support.sync_bench import SyncBench, sync_bench
+from sync.inbox.words import STRIPE, Aggregate, Normalised
 from sync.money.ccavenue import CCAvenueAccount
 from sync.money.plaid import PlaidAccount
+from sync.money.stripe.pull import StripePull
 from twin.clouds.ccavenue import ACCESS_CODE, MERCHANT_ID, WORKING_KEY, CCAvenueCloud
 from twin.clouds.plaid import CLIENT_ID, SECRET, PlaidCloud
 from twin.clouds.plaid.store import Item
@@ -245,3 +247,24 @@ async def money_bench(folder: Path) -> AsyncIterator[MoneyBench]:
         # What is asked from now on is news: an old log would be proven there before it is sent.
         await money.turn(look=False)
         yield money
+
+
+def stripe_of(money: MoneyBench) -> StripePull:
+    """What looks at Stripe here."""
+    (looker,) = money.sync.running.lookers
+    assert isinstance(looker.pull, StripePull)
+    return looker.pull
+
+
+def heard(event: dict[str, Any]) -> Normalised:
+    """A webhook as the inbox hands it on."""
+    thing = event["data"]["object"]
+    return Normalised(
+        source=STRIPE,
+        key=event["id"],
+        type=event["type"],
+        aggregates=(Aggregate(kind=thing["object"], id=thing["id"]),),
+        time_ms=event["created"] * 1000,
+        received_ms=event["created"] * 1000,
+        trace="",
+    )

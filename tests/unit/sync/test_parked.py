@@ -269,7 +269,9 @@ async def test_a_decision_that_breaks_a_rule_of_ours_stops_no_other(bench: SyncB
 
     assert await carry_out(bench.running.ledger, breaks, lambda: 1) == 2
     assert seen == ["eff_1", "eff_2"]
-    assert said(bench, "eff_1") == "Nightporter itself failed on it (KeyError)"
+    assert (
+        said(bench, "eff_1") == "Nightporter itself failed on it (KeyError); look, then ask again"
+    )
 
 
 async def test_a_full_disk_keeps_the_decision(bench: SyncBench) -> None:

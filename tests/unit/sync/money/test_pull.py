@@ -11,36 +11,16 @@ from typing import Any
 
 import pytest
 
-from support.money_bench import AMOUNT_MINOR, DAY_S, MoneyBench, money_bench
-from sync.inbox.words import STRIPE, Aggregate, Normalised, NotYetError
+from support.money_bench import AMOUNT_MINOR, DAY_S, MoneyBench, heard, money_bench, stripe_of
+from sync.inbox.words import NotYetError
 from sync.ledger import EffectState
-from sync.money.stripe.pull import CURSOR, StripePull
+from sync.money.stripe.pull import CURSOR
 from twin.clouds.faults import Fault
 from twin.clouds.stripe import disputes, guest, refunds
 from twin.clouds.stripe.words import Card
 from twin.line import Cut
 
 NEEDS_OWNER = Card.AUTHENTICATION_REQUIRED
-
-
-def pull_of(money: MoneyBench) -> StripePull:
-    (looker,) = money.sync.running.lookers
-    assert isinstance(looker.pull, StripePull)
-    return looker.pull
-
-
-def heard(event: dict[str, Any]) -> Normalised:
-    """A webhook as the inbox hands it on."""
-    thing = event["data"]["object"]
-    return Normalised(
-        source=STRIPE,
-        key=event["id"],
-        type=event["type"],
-        aggregates=(Aggregate(kind=thing["object"], id=thing["id"]),),
-        time_ms=event["created"] * 1000,
-        received_ms=event["created"] * 1000,
-        trace="",
-    )
 
 
 def intent_id(money: MoneyBench) -> str:
@@ -201,7 +181,7 @@ async def test_a_webhook_that_cannot_be_looked_at_comes_again(money: MoneyBench)
     event = money.store.recent_events()[0]
     money.sync.clouds.line.cut(Cut.REFUSED)
     with pytest.raises(NotYetError):
-        await money.sync.clock.run_until(pull_of(money).heard(heard(event)), limit_s=600)
+        await money.sync.clock.run_until(stripe_of(money).heard(heard(event)), limit_s=600)
 
 
 async def test_what_is_not_ours_is_left_alone(money: MoneyBench) -> None:
@@ -287,7 +267,7 @@ def new(folder: Path) -> Path:
 async def told_after(folder: Path, order: tuple[int, ...]) -> dict[str, Any]:
     """The last word of everything that the box was told, and the states of our own effects."""
     async with money_bench(new(folder)) as money:
-        life, pull = Life(money), pull_of(money)
+        life, pull = Life(money), stripe_of(money)
         for step in order:
             await pull.heard(heard(await life.until(step)))
         running = money.sync.running

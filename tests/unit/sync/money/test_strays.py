@@ -13,12 +13,11 @@ import pytest
 
 from appliance.engines.payments.messages import CaptureAsked
 from support import news
-from support.money_bench import AMOUNT_MINOR, DAY_S, MoneyBench
+from support.money_bench import AMOUNT_MINOR, DAY_S, MoneyBench, heard, stripe_of
 from sync import follow
-from sync.inbox.words import STRIPE, Aggregate, Normalised
 from sync.ledger import GENERATION, PROPERTY_ID, EffectState, Ledger
 from sync.money.stripe.frozen import thaw
-from sync.money.stripe.pull import CURSOR, StripePull
+from sync.money.stripe.pull import CURSOR
 from twin.clouds.faults import Fault
 from twin.clouds.stripe import guest
 
@@ -78,26 +77,6 @@ def strays(money: MoneyBench) -> list[tuple[str, int, str, str]]:
 def intent_id(money: MoneyBench) -> str:
     (name,) = money.store.intents.rows
     return name
-
-
-def stripe_of(money: MoneyBench) -> StripePull:
-    (looker,) = money.sync.running.lookers
-    assert isinstance(looker.pull, StripePull)
-    return looker.pull
-
-
-def heard(event: dict[str, Any]) -> Normalised:
-    """A webhook as the inbox hands it on."""
-    thing = event["data"]["object"]
-    return Normalised(
-        source=STRIPE,
-        key=event["id"],
-        type=event["type"],
-        aggregates=(Aggregate(kind=thing["object"], id=thing["id"]),),
-        time_ms=event["created"] * 1000,
-        received_ms=event["created"] * 1000,
-        trace="",
-    )
 
 
 async def post(money: MoneyBench, path: str, **fields: Any) -> None:

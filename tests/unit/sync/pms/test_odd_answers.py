@@ -171,6 +171,35 @@ async def test_a_page_that_came_short_is_made_up_for_within_a_week(mews: SyncBen
     assert hidden in {body["upstream_id"] for body in learned(mews)}
 
 
+async def test_a_whole_that_cannot_be_read_keeps_no_look_from_going_on(mews: SyncBench) -> None:
+    await mews.turns(2)
+    between = put_between(mews)
+    await mews.turns(2)
+    asked_for: list[bytes] = []
+
+    def no_windows(request: Request, reply: Answer) -> Answer:
+        if b"ScheduledStartUtc" not in (request.body or b""):
+            return reply
+        asked_for.append(request.url.encode())
+        return replace(reply, status=500, body=b"")
+
+    between.change = no_windows
+    for _ in range(8):
+        await mews.clock.advance(86_400)
+        await mews.turns(3)
+    tried = len(asked_for)
+    assert tried
+    mews.book_upstream()
+    await mews.turns(5)
+    assert len(learned(mews)) == 1
+    assert len(asked_for) == tried, "put off for an hour"
+    between.change = None
+    await mews.clock.advance(3_600)
+    await mews.turns(3)
+    whole_s = mews.running.ledger.kept("mews.whole_s", int)
+    assert mews.clock.read().wall_s - whole_s < 3_600
+
+
 # -- what is held to be fetched again ------------------------------------------------------------
 
 
